@@ -1,0 +1,167 @@
+import { Scanner } from './scanner.ts'
+
+/** The isolation levels of PostgreSQL, weakest first. */
+export const ISOLATION_LEVELS = [
+  'read uncommitted',
+  'read committed',
+  'repeatable read',
+  'serializable',
+] as const
+
+/** An isolation level of PostgreSQL. */
+export type IsolationLevel = (typeof ISOLATION_LEVELS)[number]
+
+/** Whether a transaction may write. */
+export type AccessMode = 'read only' | 'read write'
+
+/** What `begin` and `set transaction` can ask for. */
+export interface TransactionModes {
+  readonly isolationLevel?: IsolationLevel
+  readonly accessMode?: AccessMode
+  readonly deferrable?: boolean
+}
+
+/** A command that moves the transaction, as the bridge understands it. */
+export type ControlCommand =
+  | { readonly kind: 'begin' | 'set-transaction'; readonly modes: TransactionModes }
+  | { readonly kind: 'commit' | 'rollback'; readonly chain: boolean }
+  | { readonly kind: 'savepoint' | 'release' | 'rollback-to'; readonly name: string }
+  | { readonly kind: 'prepare-transaction' }
+  /** Several commands in one text, at least one of which moves the transaction. */
+  | { readonly kind: 'several' }
+  /** A control command with words that PostgreSQL would not take. */
+  | { readonly kind: 'malformed'; readonly near: string }
+
+/**
+ * Reads the control command in a text, or `undefined` where it is any other SQL.
+ *
+ * With values or a name the protocol guarantees that a text is one command (`single`): then only
+ * its first word is read, whatever the length.
+ */
+export function controlCommand(text: string, single: boolean): ControlCommand | undefined {
+  const several = !single && text.includes(';')
+  if (!several) return command(new Scanner(text))
+
+  const scanner = new Scanner(text)
+  const first = command(scanner)
+  scanner.skipCommand()
+  if (scanner.done) return first
+  let control = first !== undefined
+  while (!control && !scanner.done) {
+    control = command(scanner) !== undefined
+    scanner.skipCommand()
+  }
+  return control ? { kind: 'several' } : undefined
+}
+
+/** Whether something but blanks and comments follows the first `;`: the extended protocol takes one command. */
+export function isOneCommand(text: string): boolean {
+  if (!text.includes(';')) return true
+  const scanner = new Scanner(text)
+  scanner.skipCommand()
+  return scanner.done
+}
+
+function command(scanner: Scanner): ControlCommand | undefined {
+  switch (scanner.word()) {
+    case 'begin':
+      return begin(scanner, scanner.word())
+    case 'start':
+      return scanner.word() === 'transaction' ? begin(scanner, 'transaction') : undefined
+    case 'commit':
+    case 'end':
+      return end(scanner, 'commit')
+    case 'rollback':
+    case 'abort':
+      return end(scanner, 'rollback')
+    case 'savepoint':
+      return named(scanner, 'savepoint', scanner.name())
+    case 'release':
+      return named(scanner, 'release', nameAfterSavepoint(scanner))
+    case 'prepare':
+      return scanner.word() === 'transaction' ? { kind: 'prepare-transaction' } : undefined
+    case 'set':
+      return scanner.word() === 'transaction' ? setTransaction(scanner) : undefined
+    default:
+      return undefined
+  }
+}
+
+function begin(scanner: Scanner, word: string): ControlCommand {
+  const first = word === 'transaction' || word === 'work' ? scanner.word() : word
+  return withModes(scanner, 'begin', first)
+}
+
+function setTransaction(scanner: Scanner): ControlCommand | undefined {
+  const first = scanner.word()
+  return first === 'snapshot' ? undefined : withModes(scanner, 'set-transaction', first)
+}
+
+function withModes(
+  scanner: Scanner,
+  kind: 'begin' | 'set-transaction',
+  first: string,
+): ControlCommand {
+  const modes: { -readonly [K in keyof TransactionModes]: TransactionModes[K] } = {}
+  for (let word = first; word !== ''; word = scanner.word()) {
+    if (word === 'isolation') {
+      const isolationLevel = level(scanner)
+      if (typeof isolationLevel === 'object') return isolationLevel
+      modes.isolationLevel = isolationLevel
+    } else if (word === 'read') {
+      const mode = scanner.word()
+      if (mode !== 'only' && mode !== 'write') return { kind: 'malformed', near: `read ${mode}` }
+      modes.accessMode = `read ${mode}`
+    } else if (word === 'deferrable') modes.deferrable = true
+    else if (word === 'not' && scanner.word() === 'deferrable') modes.deferrable = false
+    else return { kind: 'malformed', near: word }
+    scanner.take(',')
+  }
+  return atEnd(scanner) ? { kind, modes } : { kind: 'malformed', near: kind }
+}
+
+function level(scanner: Scanner): IsolationLevel | { kind: 'malformed'; near: string } {
+  if (scanner.word() !== 'level') return { kind: 'malformed', near: 'isolation' }
+  const first = scanner.word()
+  const words = first === 'read' || first === 'repeatable' ? `${first} ${scanner.word()}` : first
+  const found = ISOLATION_LEVELS.find((known) => known === words)
+  return found ?? { kind: 'malformed', near: `isolation level ${words}` }
+}
+
+function end(scanner: Scanner, kind: 'commit' | 'rollback'): ControlCommand | undefined {
+  let word = scanner.word()
+  if (word === 'prepared') return undefined
+  if (word === 'transaction' || word === 'work') word = scanner.word()
+  if (word === 'to' && kind === 'rollback') {
+    return named(scanner, 'rollback-to', nameAfterSavepoint(scanner))
+  }
+  if (word === 'and') {
+    const no = scanner.word()
+    const chain = no === 'no' ? scanner.word() : no
+    if (chain !== 'chain') return { kind: 'malformed', near: `and ${no}` }
+    return { kind, chain: no !== 'no' }
+  }
+  return word === '' && atEnd(scanner)
+    ? { kind, chain: false }
+    : { kind: 'malformed', near: word || kind }
+}
+
+function nameAfterSavepoint(scanner: Scanner): string | undefined {
+  const name = scanner.name()
+  // `release savepoint x` and `release x`; a savepoint may itself be called savepoint
+  return name === 'savepoint' ? (scanner.name() ?? name) : name
+}
+
+function named(
+  scanner: Scanner,
+  kind: 'savepoint' | 'release' | 'rollback-to',
+  name: string | undefined,
+): ControlCommand {
+  if (name === undefined || !atEnd(scanner)) return { kind: 'malformed', near: kind }
+  return { kind, name }
+}
+
+/** A command ends at the end of the text or at its `;`, which is left to take. */
+function atEnd(scanner: Scanner): boolean {
+  return scanner.done || scanner.next === ';'
+}
