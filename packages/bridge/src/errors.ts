@@ -1,0 +1,201 @@
+import type { Frame, FrameState } from './transaction/frame.ts'
+import type { Outcome } from './transaction/outcome.ts'
+
+const BRAND = Symbol.for('shared-connection.error')
+
+/** The brand by which Kysely knows an aborted transaction, whichever copy of Kysely asks. */
+const KYSELY_ABORTED = Symbol.for('kysely.AbortedTransactionError')
+
+/**
+ * Base of every error that the bridge raises itself. Errors of PostgreSQL pass through as they are.
+ *
+ * `name` is the stable word to switch on.
+ */
+export abstract class SharedConnectionError extends Error {
+  abstract override readonly name: string
+  /** What failed while cleaning up after this error: it travels beside it, never in front. */
+  readonly suppressed: unknown[] = []
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    Object.defineProperty(this, BRAND, { value: true })
+    Object.defineProperty(this, 'suppressed', { enumerable: false })
+  }
+}
+
+/** Tells an error of the bridge from any other, even across two installed copies of the package. */
+export function isSharedConnectionError(error: unknown): error is SharedConnectionError {
+  return error instanceof Error && BRAND in error
+}
+
+/** A call with something that it cannot work with. The message says what was given and what to do. */
+export class InvalidArgumentError extends SharedConnectionError {
+  override readonly name = 'InvalidArgumentError'
+}
+
+/** `db.extension(…)` without `drizzle`, while not exactly one Drizzle database is adopted. */
+export class AmbiguousDatabaseError extends SharedConnectionError {
+  override readonly name = 'AmbiguousDatabaseError'
+}
+
+/** The same pool was adopted before, with other options. */
+export class OptionsConflictError extends SharedConnectionError {
+  override readonly name = 'OptionsConflictError'
+}
+
+/** The Kysely database takes its connections from another pool than Drizzle does. */
+export class DifferentPoolError extends SharedConnectionError {
+  override readonly name = 'DifferentPoolError'
+}
+
+/** `dispose()` while a transaction is open, or a call on a bridge that was disposed of. */
+export class DisposeError extends SharedConnectionError {
+  override readonly name = 'DisposeError'
+}
+
+/** A transaction option that cannot be honoured where it was asked for. No SQL was sent. */
+export class TransactionOptionError extends SharedConnectionError {
+  override readonly name = 'TransactionOptionError'
+}
+
+/** A propagation that the place does not allow: `mandatory` outside, `never` inside. */
+export class PropagationError extends SharedConnectionError {
+  override readonly name = 'PropagationError'
+}
+
+/** A BEGIN, COMMIT or savepoint command by hand, where another owns the transaction. No SQL was sent. */
+export class ControlStatementError extends SharedConnectionError {
+  override readonly name = 'ControlStatementError'
+}
+
+/** A client or handle that was given back is used again. No SQL was sent. */
+export class ClientReleasedError extends SharedConnectionError {
+  override readonly name = 'ClientReleasedError'
+}
+
+/** Asked for something that only a transaction has, outside one. */
+export class NoTransactionError extends SharedConnectionError {
+  override readonly name = 'NoTransactionError'
+}
+
+/** A statement for a frame that is ending or has ended. It was not sent, and never falls back to the pool. */
+export class TransactionClosedError extends SharedConnectionError {
+  override readonly name = 'TransactionClosedError'
+  /** How the frame ended, or `ending`. */
+  readonly state: FrameState
+
+  constructor(frame: Frame, what: string) {
+    super(
+      `${what}: ${describe(frame)} ${ENDS[frame.state]}. To work outside it on purpose, use shared.outside().\n` +
+        `It began${stackOf(frame)}`,
+      frame.failure === undefined ? undefined : { cause: frame.failure },
+    )
+    this.state = frame.state
+  }
+}
+
+/**
+ * The transaction did not commit, because of `cause`: a statement error that was swallowed, a
+ * ROLLBACK by hand, or a lost connection. `isAbortedTransactionError` of Kysely holds for it.
+ */
+export class TransactionAbortedError extends SharedConnectionError {
+  override readonly name = 'TransactionAbortedError'
+
+  constructor(what: string, frame: Frame) {
+    super(what, frame.failure === undefined ? undefined : { cause: frame.failure })
+    Object.defineProperty(this, KYSELY_ABORTED, { value: true })
+  }
+}
+
+/** The connection was lost while COMMIT was on its way: whether it took effect is not known. */
+export class TransactionOutcomeUnknownError extends SharedConnectionError {
+  override readonly name = 'TransactionOutcomeUnknownError'
+}
+
+/** A block that joined the transaction failed, so it was rolled back. `cause` is that first error. */
+export class RollbackOnlyError extends SharedConnectionError {
+  override readonly name = 'RollbackOnlyError'
+}
+
+/** What the server says of the transaction is not what was asked for: somebody moved it behind the bridge. */
+export class TransactionDriftError extends SharedConnectionError {
+  override readonly name = 'TransactionDriftError'
+}
+
+/** A wait for a turn on the connection took longer than `turnTimeout` while nothing went on there. */
+export class TurnTimeoutError extends SharedConnectionError {
+  override readonly name = 'TurnTimeoutError'
+}
+
+/** Hooks threw. The transaction is what `outcome` says; every hook has run. */
+export class HookError extends SharedConnectionError {
+  override readonly name = 'HookError'
+  readonly outcome: Outcome
+  /** All that was thrown, in order. The first is also `cause`. */
+  readonly errors: readonly unknown[]
+
+  constructor(outcome: Outcome, errors: readonly unknown[]) {
+    super(
+      `${errors.length === 1 ? 'a hook' : `${errors.length} hooks`} failed; the transaction ${outcome === 'unknown' ? 'has an unknown outcome' : `is ${outcome}`}`,
+      {
+        cause: errors[0],
+      },
+    )
+    this.outcome = outcome
+    this.errors = errors
+  }
+}
+
+/**
+ * Thrown inside `shared.transaction` it rolls back and lets the call resolve with `value`.
+ *
+ * ```ts
+ * const seen = await shared.transaction(async ({ tx }) => {
+ *   const rows = await tx.select().from(accounts)
+ *   throw new Rollback(rows)                            // ROLLBACK; resolves with rows
+ * })
+ * ```
+ */
+export class Rollback<T = undefined> extends Error {
+  override readonly name = 'Rollback'
+  readonly value: T
+
+  constructor(...value: T extends undefined ? [] : [value: T]) {
+    super('rolled back on request')
+    this.value = value[0] as T
+  }
+}
+
+/** Notes what failed during the clean-up on the error that matters. */
+export function suppress(error: unknown, failure: unknown): void {
+  if (error === failure) return
+  const known = (error as { suppressed?: unknown } | undefined)?.suppressed
+  if (Array.isArray(known)) known.push(failure)
+  else if (error instanceof Error && Object.isExtensible(error)) {
+    Object.defineProperty(error, 'suppressed', { value: [failure], configurable: true })
+  } else process.emitWarning(failure instanceof Error ? failure : String(failure))
+}
+
+/** A frame in words: `the transaction (drizzle)`, `savepoint sp1 (kysely)`. */
+export function describe(frame: Frame): string {
+  return frame.name === undefined
+    ? `the transaction (${frame.layer})`
+    : `savepoint ${frame.name} (${frame.layer})`
+}
+
+/** Where a frame began, as the lines of a stack trace. */
+export function stackOf(frame: Frame): string {
+  const lines = frame.origin.stack?.split('\n').slice(1) ?? []
+  return `\n${lines.join('\n')}`
+}
+
+const ENDS: { readonly [S in FrameState]: string } = {
+  open: 'is open',
+  ending: 'is ending',
+  committed: 'has committed',
+  released: 'was released',
+  'rolled-back': 'was rolled back',
+  aborted: 'is aborted',
+  lost: 'was lost with its connection',
+  unknown: 'has an unknown outcome',
+}

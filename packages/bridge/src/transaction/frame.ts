@@ -1,0 +1,109 @@
+import type { AccessMode, IsolationLevel, TransactionModes } from '../sql/control-command.ts'
+import { HookList } from './hooks.ts'
+import type { Link } from './scope.ts'
+
+/** Who speaks on the connection: a query layer, plain `pg`, or the bridge itself. */
+export type Layer = 'drizzle' | 'kysely' | 'pg' | 'shared'
+
+/** Where a frame stands. Only `open`, `ending` and `aborted` frames are on the stack. */
+export type FrameState =
+  | 'open'
+  | 'ending'
+  | 'committed'
+  | 'released'
+  | 'rolled-back'
+  | 'aborted'
+  | 'lost'
+  | 'unknown'
+
+/** What is known of a frame when it opens. */
+export interface FrameOptions {
+  readonly layer: Layer
+  /** Opened by a callback API, which alone may end it. */
+  readonly scoped: boolean
+  /** Opened by the word `begin`, so that `commit` and `rollback` may end it. */
+  readonly begun: boolean
+  /** The savepoint's name, as it was asked for; nothing for a transaction. */
+  readonly name?: string | undefined
+  readonly modes?: TransactionModes
+  /** Where the code stands that opens it. */
+  readonly around?: Link | undefined
+}
+
+let frames = 0
+
+/** One level of nesting: a transaction, or a savepoint in one. */
+export class Frame {
+  /** Unique in the process. The id of the outermost frame is the id of the transaction. */
+  readonly id: number = ++frames
+  /** 1 for the transaction, 2 for a savepoint in it, and so on. */
+  readonly depth: number
+  readonly parent: Frame | undefined
+  readonly layer: Layer
+  readonly scoped: boolean
+  readonly begun: boolean
+  readonly name: string | undefined
+  readonly hooks = new HookList()
+  /** Where the code stands that opened it: its hooks run there. */
+  readonly around: Link | undefined
+  /** Where the frame began, for the errors about it. */
+  readonly origin: Error = new Error('it began here')
+
+  state: FrameState = 'open'
+  isolationLevel: IsolationLevel | undefined
+  accessMode: AccessMode | undefined
+  deferrable: boolean | undefined
+  /** The first statement error in it: the server answers nothing but a rollback until then. */
+  failure: unknown
+  /** Why it must end in a rollback, though its block may succeed: a block that joined it failed. */
+  doomed: { readonly cause: unknown } | undefined
+  /** Code that may still use it while it is ending: its before-commit hooks. */
+  lastCalls: Link | undefined
+  /** What its block threw: the error that matters, whatever fails while cleaning up. */
+  thrown: { readonly error: unknown } | undefined
+  /** Asked by the user to roll back and keep its value. */
+  rollsBackOnExit = false
+
+  constructor(parent: Frame | undefined, options: FrameOptions) {
+    this.parent = parent
+    this.depth = parent === undefined ? 1 : parent.depth + 1
+    this.layer = options.layer
+    this.scoped = options.scoped
+    this.begun = options.begun
+    this.name = options.name
+    this.around = options.around
+    this.isolationLevel = options.modes?.isolationLevel ?? parent?.isolationLevel
+    this.accessMode = options.modes?.accessMode ?? parent?.accessMode
+    this.deferrable = options.modes?.deferrable ?? parent?.deferrable
+  }
+
+  get kind(): 'transaction' | 'savepoint' {
+    return this.parent === undefined ? 'transaction' : 'savepoint'
+  }
+
+  /** The transaction's own frame. */
+  get root(): Frame {
+    let frame: Frame = this
+    while (frame.parent !== undefined) frame = frame.parent
+    return frame
+  }
+
+  /** Whether it has ended, however it ended. */
+  get ended(): boolean {
+    return this.state !== 'open' && this.state !== 'ending' && this.state !== 'aborted'
+  }
+
+  /** Notes the error that leaves it aborted. The first one is the one that matters. */
+  abort(error: unknown): void {
+    if (this.ended) return
+    this.failure ??= error
+    if (this.state === 'open') this.state = 'aborted'
+  }
+
+  /** Whether it is the frame given, or one opened inside it. */
+  isInside(other: Frame): boolean {
+    let frame: Frame | undefined = this
+    while (frame !== undefined && frame.depth > other.depth) frame = frame.parent
+    return frame === other
+  }
+}

@@ -1,0 +1,60 @@
+import { TransactionOptionError, describe } from '../errors.ts'
+import {
+  ISOLATION_LEVELS,
+  type IsolationLevel,
+  type TransactionModes,
+} from '../sql/control-command.ts'
+import type { Frame } from './frame.ts'
+
+/** Refuses options of `begin` that PostgreSQL would not know, before they come near any SQL. */
+export function checkModes(modes: TransactionModes): void {
+  const { isolationLevel, accessMode, deferrable } = modes
+  if (isolationLevel !== undefined && !ISOLATION_LEVELS.includes(isolationLevel)) {
+    throw new TransactionOptionError(
+      `isolationLevel was ${JSON.stringify(isolationLevel)}; PostgreSQL knows ${ISOLATION_LEVELS.join(', ')}`,
+    )
+  }
+  if (accessMode !== undefined && accessMode !== 'read only' && accessMode !== 'read write') {
+    throw new TransactionOptionError(
+      `accessMode was ${JSON.stringify(accessMode)}; PostgreSQL knows "read only" and "read write"`,
+    )
+  }
+  if (deferrable !== undefined && typeof deferrable !== 'boolean') {
+    throw new TransactionOptionError(
+      `deferrable was ${JSON.stringify(deferrable)}; give true or false`,
+    )
+  }
+}
+
+/**
+ * What a savepoint in `parent` must set to honour these options, or an error where it can not:
+ * isolation is fixed with a transaction's first statement, and a transaction can only be narrowed.
+ *
+ * Source: https://www.postgresql.org/docs/current/sql-set-transaction.html
+ */
+export function narrowing(
+  modes: TransactionModes,
+  parent: Frame,
+  defaultLevel: IsolationLevel,
+): 'read only' | undefined {
+  checkModes(modes)
+  const { isolationLevel, accessMode, deferrable } = modes
+  const outerLevel = parent.isolationLevel ?? defaultLevel
+  if (isolationLevel !== undefined && isolationLevel !== outerLevel) {
+    throw refusal(`isolation level ${isolationLevel}`, parent, `it runs at ${outerLevel}`)
+  }
+  if (accessMode === 'read write' && parent.accessMode === 'read only') {
+    throw refusal('read write', parent, 'it is read only')
+  }
+  if (deferrable !== undefined && deferrable !== (parent.deferrable ?? false)) {
+    throw refusal(deferrable ? 'deferrable' : 'not deferrable', parent, 'only a new one can say so')
+  }
+  return accessMode === 'read only' && parent.accessMode !== 'read only' ? 'read only' : undefined
+}
+
+function refusal(asked: string, parent: Frame, why: string): TransactionOptionError {
+  return new TransactionOptionError(
+    `asked for ${asked} inside ${describe(parent)}, but ${why}. ` +
+      'Ask for it where the transaction begins, or use propagation: "requires-new" for one of its own.',
+  )
+}

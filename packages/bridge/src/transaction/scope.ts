@@ -1,0 +1,74 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Frame } from './frame.ts'
+
+/**
+ * One link of the chain that says where a piece of code stands, for one database.
+ *
+ * The chain is immutable but for one thing: `frame` is written once, by the `begin` of the block
+ * that made the link. So parallel branches never see each other's frames.
+ */
+export class Link {
+  readonly parent: Link | undefined
+  /** The database that this link speaks of: its identity, nothing else is read of it. */
+  readonly database: object
+  /** `outside`: code in it has left the transactions around it. `via`: names the handle it speaks through. */
+  readonly kind: 'block' | 'outside' | 'via'
+  /** What a `via` link speaks through. */
+  readonly handle: object | undefined
+  /** The frame that code in this block belongs to. */
+  frame: Frame | undefined
+
+  constructor(
+    parent: Link | undefined,
+    database: object,
+    kind: Link['kind'],
+    handle?: object,
+    frame?: Frame,
+  ) {
+    this.parent = parent
+    this.database = database
+    this.kind = kind
+    this.handle = handle
+    this.frame = frame
+  }
+}
+
+/** One store for the whole package: it holds the innermost link of the code that runs. */
+const storage = new AsyncLocalStorage<Link | undefined>()
+
+/** The innermost link of the code that calls. */
+export function currentLink(): Link | undefined {
+  return storage.getStore()
+}
+
+/** Runs `fn` with that link. Await inside `fn`: builders are lazy, and run where they are awaited. */
+export function runIn<T>(link: Link | undefined, fn: () => T): T {
+  return storage.run(link, fn)
+}
+
+/** The frame of a database that code under this link stands in. */
+export function ambientFrame(link: Link | undefined, database: object): Frame | undefined {
+  for (let at = link; at !== undefined; at = at.parent) {
+    if (at.database !== database) continue
+    if (at.kind === 'outside') return undefined
+    if (at.frame !== undefined) return at.frame
+  }
+  return undefined
+}
+
+/** Whether code under `link` runs inside `outer`. */
+export function isUnder(link: Link | undefined, outer: Link): boolean {
+  for (let at = link; at !== undefined; at = at.parent) {
+    if (at === outer) return true
+  }
+  return false
+}
+
+/**
+ * Keeps the async context of the caller, but for this package's own store: `run` sets that to what
+ * is given. (The other way round has no effect: the snapshot would bring the old store back.)
+ */
+export function captureContext(): <T>(link: Link | undefined, fn: () => T) => T {
+  const snapshot = AsyncLocalStorage.snapshot()
+  return (link, fn) => snapshot(() => storage.run(link, fn))
+}

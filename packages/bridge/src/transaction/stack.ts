@@ -1,0 +1,89 @@
+import { Frame, type FrameOptions, type FrameState } from './frame.ts'
+
+/**
+ * The open frames of one physical connection, outermost first.
+ *
+ * Pure bookkeeping: it sends nothing and awaits nothing. Savepoints are a stack on the server too,
+ * so ending a frame ends every frame inside it.
+ */
+export class TransactionStack {
+  readonly #frames: Frame[] = []
+
+  /** The open frames, outermost first. */
+  get frames(): readonly Frame[] {
+    return this.#frames
+  }
+
+  get root(): Frame | undefined {
+    return this.#frames[0]
+  }
+
+  get top(): Frame | undefined {
+    return this.#frames.at(-1)
+  }
+
+  /** Opens a frame inside the innermost one. */
+  push(options: FrameOptions): Frame {
+    const frame = new Frame(this.top, options)
+    this.#frames.push(frame)
+    return frame
+  }
+
+  /**
+   * Whether a statement of `frame` may go now: no block of a callback API is open inside it.
+   * Unscoped savepoints are marks on their parent, so what the parent sends runs in them.
+   */
+  isFree(frame: Frame): boolean {
+    if (this.#frames[frame.depth - 1] !== frame) return false
+    for (let depth = frame.depth; depth < this.#frames.length; depth++) {
+      if (this.#frames[depth]?.scoped) return false
+    }
+    return true
+  }
+
+  /** The frame in which a statement of `frame` runs: the innermost unscoped mark on it, or itself. */
+  innermostOf(frame: Frame): Frame {
+    let innermost = frame
+    for (let depth = frame.depth; depth < this.#frames.length; depth++) {
+      const inner = this.#frames[depth]
+      if (inner === undefined || inner.scoped) break
+      innermost = inner
+    }
+    return innermost
+  }
+
+  /** The innermost open savepoint of that name, as the server would find it. */
+  find(name: string): Frame | undefined {
+    return this.#frames.findLast((frame) => frame.name === name)
+  }
+
+  /** A savepoint name like `wanted` that no open savepoint has: a second one would hide the first. */
+  freeName(wanted: string): string {
+    let name = wanted
+    for (let n = 2; this.find(name) !== undefined; n++) name = `${wanted}_${n}`
+    return name
+  }
+
+  /**
+   * Ends `frame` and every frame inside it, innermost first. The hooks of those inside come to
+   * `frame`, which knows how the story ends.
+   */
+  end(frame: Frame, state: FrameState): Frame[] {
+    if (this.#frames[frame.depth - 1] !== frame) return []
+    const ended = this.#frames.splice(frame.depth - 1).toReversed()
+    for (const inner of ended) {
+      inner.state = state
+      if (inner !== frame) inner.hooks.moveTo((inner.parent ?? frame).hooks)
+    }
+    return ended
+  }
+
+  /** Ends every frame inside `frame`, which stays open. */
+  endInside(frame: Frame, state: FrameState): Frame[] {
+    const child = this.#frames[frame.depth]
+    if (child === undefined || this.#frames[frame.depth - 1] !== frame) return []
+    const ended = this.end(child, state)
+    child.hooks.moveTo(frame.hooks)
+    return ended
+  }
+}

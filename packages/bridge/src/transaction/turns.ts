@@ -1,0 +1,82 @@
+import type { Frame } from './frame.ts'
+import type { TransactionStack } from './stack.ts'
+
+interface Waiter {
+  readonly frame: Frame
+  readonly start: () => void
+  readonly refuse: (error: unknown) => void
+  readonly clock: Clock | undefined
+}
+
+/** Measures how long a wait has gone on while the connection did nothing. */
+export interface Clock {
+  stop(): void
+}
+
+/** Starts the clock of one wait; `undefined` where waits have no end. */
+export type StartClock = (frame: Frame, expire: (error: unknown) => void) => Clock | undefined
+
+/**
+ * Whose turn it is on a connection.
+ *
+ * Promises are a tree and savepoints a stack: a frame's statements, and the frames that it opens,
+ * wait while a block of a callback API is open inside it. First come, first served.
+ */
+export class Turns {
+  readonly #stack: TransactionStack
+  readonly #startClock: StartClock
+  #waiters: Waiter[] = []
+
+  constructor(stack: TransactionStack, startClock: StartClock) {
+    this.#stack = stack
+    this.#startClock = startClock
+  }
+
+  /** How many wait. */
+  get waiting(): number {
+    return this.#waiters.length
+  }
+
+  /**
+   * Calls `start` when `frame` has its turn: at once, or as soon as the block in its way has ended.
+   * It is called in the very moment the turn comes, so that what it opens is in the way of the next.
+   */
+  take<T>(frame: Frame, start: () => Promise<T>): Promise<T> {
+    if (this.#stack.isFree(frame)) return start()
+    return new Promise<T>((resolve, reject) => {
+      const waiter: Waiter = {
+        frame,
+        start: () => {
+          waiter.clock?.stop()
+          start().then(resolve, reject)
+        },
+        refuse: (error) => {
+          waiter.clock?.stop()
+          reject(error)
+        },
+        clock: this.#startClock(frame, (error) => {
+          this.#waiters = this.#waiters.filter((other) => other !== waiter)
+          reject(error)
+        }),
+      }
+      this.#waiters.push(waiter)
+    })
+  }
+
+  /** To be called when frames have ended: starts those whose turn it is, refuses those whose frame is gone. */
+  pass(refusal: (frame: Frame) => unknown): void {
+    for (let at = 0; at < this.#waiters.length;) {
+      const waiter = this.#waiters[at]
+      if (waiter === undefined) return
+      if (waiter.frame.ended) {
+        this.#waiters.splice(at, 1)
+        waiter.refuse(refusal(waiter.frame))
+      } else if (this.#stack.isFree(waiter.frame)) {
+        this.#waiters.splice(at, 1)
+        waiter.start()
+        // what has just started may have ended or opened frames: look at all the others again
+        at = 0
+      } else at++
+    }
+  }
+}
