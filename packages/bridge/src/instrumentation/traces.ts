@@ -1,0 +1,155 @@
+import type { Frame, FrameState, Layer } from '../transaction/frame.ts'
+import type { Outcome } from '../transaction/outcome.ts'
+import {
+  type QueryEvent,
+  queryChannel,
+  savepointChannel,
+  type TransactionEvent,
+  transactionChannel,
+} from './channels.ts'
+
+let sequence = 0
+
+/** What is known of a statement when it is asked for. */
+export interface QueryFacts {
+  readonly database: string | undefined
+  readonly layer: Layer
+  readonly sql: string
+  readonly parameters?: readonly unknown[]
+  readonly statementName?: string | undefined
+  readonly control?: string | undefined
+  readonly ridden?: boolean
+  readonly frame: Frame | undefined
+}
+
+/** The connection that a statement leaves on. */
+export interface Carriage {
+  readonly id: number
+  readonly processID: number | null | undefined
+}
+
+/** The life of one statement on the query channel. Made only where somebody listens. */
+export class QueryTrace {
+  readonly #event: QueryEvent
+  readonly #asked = performance.now()
+  #left = this.#asked
+
+  /** Publishes `start`, in the context of the caller, and nothing where nobody listens. */
+  static start(facts: QueryFacts): QueryTrace | undefined {
+    return queryChannel.hasSubscribers ? new QueryTrace(facts) : undefined
+  }
+
+  private constructor(facts: QueryFacts) {
+    const { frame } = facts
+    this.#event = {
+      database: facts.database,
+      layer: facts.layer,
+      sql: facts.sql,
+      parameters: facts.parameters ?? [],
+      statementName: facts.statementName,
+      control: facts.control,
+      ridden: facts.ridden ?? false,
+      transaction: frame?.root.id,
+      depth: frame?.depth ?? 0,
+      savepoint: frame?.name,
+      holder: frame?.root.layer,
+      connection: undefined,
+      processID: undefined,
+      seq: undefined,
+      queueWait: 0,
+      duration: 0,
+      rowCount: undefined,
+      command: undefined,
+      sqlstate: undefined,
+      error: undefined,
+    }
+    queryChannel.start.publish(this.#event)
+    queryChannel.end.publish(this.#event)
+  }
+
+  /** It leaves on that connection. */
+  left(carriage: Carriage): void {
+    this.#left = performance.now()
+    this.#event.seq = ++sequence
+    this.#event.connection = carriage.id
+    this.#event.processID = carriage.processID
+    this.#event.queueWait = this.#left - this.#asked
+  }
+
+  answered(result?: { readonly command: string; readonly rowCount: number | null }): void {
+    this.#event.command = result?.command
+    this.#event.rowCount = result?.rowCount
+    this.#close()
+  }
+
+  failed(error: unknown): void {
+    this.#event.error = error
+    this.#event.sqlstate = (error as { code?: string } | undefined)?.code
+    this.#close()
+  }
+
+  #close(): void {
+    if (this.#event.seq !== undefined) this.#event.duration = performance.now() - this.#left
+    if (this.#event.error !== undefined) queryChannel.error.publish(this.#event)
+    queryChannel.asyncStart.publish(this.#event)
+    queryChannel.asyncEnd.publish(this.#event)
+  }
+}
+
+/** The life of one transaction on the transaction channel. Made only where somebody listens. */
+export class TransactionTrace {
+  readonly #event: TransactionEvent
+  readonly #started = performance.now()
+
+  static start(
+    database: string | undefined,
+    frame: Frame,
+    connection: number,
+  ): TransactionTrace | undefined {
+    return transactionChannel.hasSubscribers
+      ? new TransactionTrace(database, frame, connection)
+      : undefined
+  }
+
+  private constructor(database: string | undefined, frame: Frame, connection: number) {
+    this.#event = {
+      database,
+      transaction: frame.id,
+      holder: frame.layer,
+      connection,
+      outcome: undefined,
+      duration: 0,
+      error: undefined,
+    }
+    transactionChannel.start.publish(this.#event)
+    transactionChannel.end.publish(this.#event)
+  }
+
+  ended(outcome: Outcome, error: unknown): void {
+    this.#event.outcome = outcome
+    this.#event.duration = performance.now() - this.#started
+    if (error !== undefined) {
+      this.#event.error = error
+      transactionChannel.error.publish(this.#event)
+    }
+    transactionChannel.asyncStart.publish(this.#event)
+    transactionChannel.asyncEnd.publish(this.#event)
+  }
+}
+
+/** Tells that a savepoint was opened or has ended. */
+export function publishSavepoint(
+  database: string | undefined,
+  frame: Frame,
+  state: FrameState,
+): void {
+  if (!savepointChannel.hasSubscribers || frame.name === undefined) return
+  savepointChannel.publish({
+    database,
+    transaction: frame.root.id,
+    name: frame.name,
+    depth: frame.depth,
+    layer: frame.layer,
+    state,
+  })
+}
