@@ -1,0 +1,170 @@
+import { AsyncResource } from 'node:async_hooks'
+import { DisposeError, InvalidArgumentError } from '../errors.ts'
+import { clientOfConnection, clientOfLease, dispatch, Handle } from './clients.ts'
+import { Connection } from './connection.ts'
+import { Database } from './database.ts'
+import type { PgClient, PgPool } from './pg.ts'
+import { assertSameSettings, settingsOf, type SharedConnectionOptions } from './settings.ts'
+import { ClientSource, PoolSource } from './source.ts'
+
+/** An adopted pool or client, and how to let it go. */
+export interface Adoption {
+  readonly database: Database
+  readonly pool: PgPool | PgClient
+  /** Puts the original methods back. Refused while a transaction is open. */
+  dispose(): void
+}
+
+const adoptions = new Map<object, Adoption>()
+
+/** The pools that are adopted now. */
+export function adopted(): readonly Adoption[] {
+  return [...adoptions.values()]
+}
+
+/**
+ * Adopts a pool: gives it `query` and `connect` of the bridge, in place of those of its prototype.
+ * The pool is the identity: a second call gives the same adoption. Sends nothing and opens nothing.
+ */
+export function adoptPool(pool: unknown, options: SharedConnectionOptions): Adoption {
+  const known = adoptions.get(pool as object)
+  if (known !== undefined) {
+    assertSameSettings(known.database.settings, options)
+    return known
+  }
+  const settings = settingsOf(options)
+  let database: Database
+  if (isPool(pool)) {
+    assertUsable(pool)
+    const original = pool.connect
+    const connections = new WeakMap<PgClient, Connection>()
+    database = new Database(settings, (self) => {
+      return new PoolSource(pool, original, (client) => {
+        let connection = connections.get(client)
+        if (connection === undefined) {
+          connection = new Connection(client, client.query, self, settings)
+          connections.set(client, connection)
+        }
+        return connection
+      })
+    })
+  } else if (isClient(pool)) {
+    const { query } = pool
+    database = new Database(settings, (self) => {
+      return new ClientSource(new Connection(pool, query, self, settings), query)
+    })
+  } else throw notPg(pool)
+
+  const restore = replace(pool, {
+    query: (...args: unknown[]) => dispatch(database, 'pg', args),
+    ...(isPool(pool) && { connect: (callback?: ConnectCallback) => connect(database, callback) }),
+  })
+  const adoption: Adoption = {
+    database,
+    pool,
+    dispose() {
+      if (database.inUse > 0) {
+        throw new DisposeError(
+          `${database.inUse} connections are in use. Dispose when all transactions have ended and all clients are given back`,
+        )
+      }
+      restore()
+      database.isDisposed = true
+      adoptions.delete(pool)
+    },
+  }
+  adoptions.set(pool, adoption)
+  return adoption
+}
+
+type ConnectCallback = (error: unknown, client?: PgClient, release?: PgClient['release']) => void
+
+function connect(database: Database, callback?: ConnectCallback): Promise<PgClient> | void {
+  const answer = lend(database)
+  if (callback === undefined) return answer
+  // pg would call it in the context of whoever gave the client back
+  const answered = AsyncResource.bind(callback)
+  answer.then(
+    (client) => process.nextTick(answered, undefined, client, client.release),
+    (error: unknown) => process.nextTick(answered, error, undefined, () => {}),
+  )
+}
+
+async function lend(database: Database): Promise<PgClient> {
+  const handle = Handle.current(database)
+  if (handle !== undefined && handle.lease === undefined) {
+    handle.lease = await database.lend(handle.kind, handle.layer, handle.block, handle.parent)
+    if (handle.parent !== undefined) handle.lease.joins = false
+    return clientOfConnection(database, handle.lease.connection)
+  }
+  return clientOfLease(database, await database.lend('plain', 'pg'))
+}
+
+/** The pool as Kysely's dialect wants it. It is not Kysely's to end. */
+export function poolOf({ database, pool }: Adoption): Pick<PgPool, 'connect' | 'end' | 'options'> {
+  return {
+    options: isPool(pool) ? pool.options : {},
+    connect: () => lend(database),
+    end: () => Promise.resolve(),
+  }
+}
+
+/** Gives an object methods of its own, in place of its prototype's. Gives back how to undo it. */
+export function replace(target: object, methods: Record<string, unknown>): () => void {
+  const before = new Map<string, PropertyDescriptor | undefined>()
+  for (const [key, value] of Object.entries(methods)) {
+    before.set(key, Object.getOwnPropertyDescriptor(target, key))
+    Object.defineProperty(target, key, { value, configurable: true, writable: true })
+  }
+  return () => {
+    for (const [key, descriptor] of before) {
+      if (descriptor === undefined) Reflect.deleteProperty(target, key)
+      else Object.defineProperty(target, key, descriptor)
+    }
+  }
+}
+
+function isPool(value: unknown): value is PgPool {
+  return has(value, 'query', 'connect', 'end') && 'totalCount' in value
+}
+
+function isClient(value: unknown): value is PgClient {
+  return has(value, 'query', 'connect', 'end', 'getTransactionStatus')
+}
+
+function has(value: unknown, ...methods: readonly string[]): value is object {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    methods.every((method) => typeof (value as Record<string, unknown>)[method] === 'function')
+  )
+}
+
+function assertUsable(pool: PgPool): void {
+  if (pool.ending || pool.ended) {
+    throw new InvalidArgumentError(
+      'the pool was ended: end() was called on it, and it gives out no more clients. Make a new pool, and a Drizzle database on it',
+    )
+  }
+  const { Client } = pool as { Client?: { prototype?: object } }
+  if (Client?.prototype !== undefined && !('getTransactionStatus' in Client.prototype)) {
+    throw notPg(pool)
+  }
+}
+
+function notPg(value: unknown): InvalidArgumentError {
+  const isNative = has(value, 'query') && value.constructor.name.includes('Native')
+  const given =
+    isNative || 'Client' in (value as object) ? 'pg.native, or a pg before 8.21' : kindOf(value)
+  return new InvalidArgumentError(
+    `expected a Pool or Client of pg 8.21 or newer under Drizzle, got ${given}. ` +
+      'Make the Drizzle database with drizzle(url) or drizzle({ client: new pg.Pool(…) }) of drizzle-orm/node-postgres',
+  )
+}
+
+/** What a value is, in a word for a message. */
+export function kindOf(value: unknown): string {
+  if (value === null || typeof value !== 'object') return String(value)
+  const { name } = value.constructor ?? {}
+  return name === undefined || name === '' ? 'an object' : `a ${name}`
+}

@@ -1,0 +1,64 @@
+import type { PgConnection, Submittable } from './pg.ts'
+
+/**
+ * Carries a query that speaks the protocol itself (a cursor, a COPY stream) and tells when it is
+ * done: those have no promise, and the connection is theirs until then.
+ */
+export class Carrier implements Submittable {
+  readonly #query: Submittable
+  readonly #done: (error?: unknown) => void
+  /** Written by clients that answer in binary. */
+  binary: unknown
+
+  constructor(query: Submittable, done: (error?: unknown) => void) {
+    this.#query = query
+    this.#done = done
+  }
+
+  /** The client hands its type parsers to a query through its result. */
+  get _result(): unknown {
+    return (this.#query as { _result?: unknown })._result
+  }
+
+  submit(connection: PgConnection): Error | null | undefined | void {
+    return this.#query.submit(connection)
+  }
+
+  handleRowDescription(message: unknown, connection: PgConnection): void {
+    this.#query.handleRowDescription(message, connection)
+  }
+
+  handleDataRow(message: unknown, connection: PgConnection): void {
+    this.#query.handleDataRow(message, connection)
+  }
+
+  handleCommandComplete(message: unknown, connection: PgConnection): void {
+    this.#query.handleCommandComplete(message, connection)
+  }
+
+  handleEmptyQuery(connection: PgConnection): void {
+    this.#query.handleEmptyQuery(connection)
+  }
+
+  handlePortalSuspended(connection: PgConnection): void {
+    this.#query.handlePortalSuspended(connection)
+  }
+
+  handleCopyInResponse(connection: PgConnection): void {
+    this.#query.handleCopyInResponse(connection)
+  }
+
+  handleCopyData(message: unknown, connection: PgConnection): void {
+    this.#query.handleCopyData(message, connection)
+  }
+
+  handleError(error: unknown, connection: PgConnection): void {
+    this.#query.handleError(error, connection)
+    this.#done(error)
+  }
+
+  handleReadyForQuery(connection: PgConnection): void {
+    this.#query.handleReadyForQuery(connection)
+    this.#done()
+  }
+}

@@ -1,0 +1,137 @@
+import { readsOnly } from '../sql/reads-only.ts'
+import type { Frame, Layer } from '../transaction/frame.ts'
+import { currentLink, Link, runIn } from '../transaction/scope.ts'
+import type { Connection } from './connection.ts'
+import type { Database } from './database.ts'
+import type { Lease, LeaseKind } from './lease.ts'
+import type { PgClient, QueryResult, Submittable } from './pg.ts'
+import { Statement } from './statement.ts'
+
+/** Who `pool.connect()` is called for, where the caller can not hold a client of its own. */
+export class Handle {
+  readonly kind: LeaseKind
+  readonly layer: Layer
+  readonly block: Link | undefined
+  /** The frame of the handle that it was asked for on, if it was. */
+  parent: Frame | undefined
+  /** Written by `pool.connect()`, when it is called through this handle. */
+  lease: Lease | undefined
+
+  constructor(kind: LeaseKind, layer: Layer, block?: Link) {
+    this.kind = kind
+    this.layer = layer
+    this.block = block
+  }
+
+  /** Runs `fn` as code that speaks through this handle. */
+  run<T>(database: Database, fn: () => T): T {
+    return runIn(new Link(currentLink(), database, 'via', this), fn)
+  }
+
+  /** The handle that the calling code speaks through. */
+  static current(database: Database): Handle | undefined {
+    const link = currentLink()
+    return link?.kind === 'via' && link.database === database
+      ? (link.handle as Handle | undefined)
+      : undefined
+  }
+}
+
+/** Runs a call of `query` in any of the forms of `pg`, and answers in the same form. */
+export function dispatch(
+  database: Database,
+  layer: Layer,
+  [config, values, callback]: readonly unknown[],
+  lease?: Lease,
+): unknown {
+  // what pg does with the same mistake
+  if (config === undefined || config === null) {
+    throw new TypeError('Client was passed a null or undefined query')
+  }
+  const statement = new Statement(layer, config, values, callback)
+  const answer = withCache(database, statement, lease, database.query(statement, lease))
+  if (statement.isSubmittable) {
+    const query = config as Submittable
+    answer.catch((error: unknown) => {
+      if (!statement.isDelivered) query.handleError(error, undefined as never)
+    })
+    return query
+  }
+  const { callback: answered } = statement
+  if (answered === undefined) return answer
+  // on the next tick, so that what it throws is no rejection of ours
+  answer.then(
+    (result) => process.nextTick(answered, null, result),
+    (error: unknown) => process.nextTick(answered, error),
+  )
+  return undefined
+}
+
+/** What plain `pg` writes, a cache can only know from here. The layers tell of their own writes. */
+function withCache(
+  database: Database,
+  statement: Statement,
+  lease: Lease | undefined,
+  answer: Promise<QueryResult>,
+): Promise<QueryResult> {
+  const { onWrite } = database
+  if (onWrite === undefined || statement.layer !== 'pg' || readsOnly(statement.text)) return answer
+  const root = database.frameOf(lease, currentLink())?.root
+  return answer.then(async (result) => {
+    await onWrite('all', root)
+    return result
+  })
+}
+
+/**
+ * The client that `pool.connect()` gives to its caller: the physical one in all but `query` and
+ * `release`, so that it can not be used by those who gave it back.
+ */
+export function clientOfLease(database: Database, lease: Lease): PgClient {
+  const query = (...args: unknown[]): unknown => dispatch(database, 'pg', args, lease)
+  return facade(lease.connection, query, (error) => {
+    if (lease.isReleased) {
+      throw new Error('Release called on client which has already been released to the pool.')
+    }
+    void lease.release(Boolean(error)).catch((failure: Error) => process.emitWarning(failure))
+  })
+}
+
+const stable = new WeakMap<Connection, PgClient>()
+
+/**
+ * The client that Kysely gets: always the same for one physical connection, since Kysely keeps
+ * what it knows of a connection by the identity of its client. It speaks through the handle of
+ * the calling code.
+ */
+export function clientOfConnection(database: Database, connection: Connection): PgClient {
+  let client = stable.get(connection)
+  if (client === undefined) {
+    const query = (...args: unknown[]): unknown => {
+      const handle = Handle.current(database)
+      return dispatch(database, handle?.layer ?? 'pg', args, handle?.lease)
+    }
+    client = facade(connection, query, (error) => {
+      const lease = Handle.current(database)?.lease
+      void lease?.release(Boolean(error)).catch((failure: Error) => process.emitWarning(failure))
+    })
+    stable.set(connection, client)
+  }
+  return client
+}
+
+function facade(
+  connection: Connection,
+  query: (...args: unknown[]) => unknown,
+  release: (error?: Error | boolean) => void,
+): PgClient {
+  return new Proxy(connection.client, {
+    get(client, key) {
+      if (key === 'query') return query
+      if (key === 'release') return release
+      const value: unknown = Reflect.get(client, key, client)
+      return typeof value === 'function' ? value.bind(client) : value
+    },
+    set: (client, key, value) => Reflect.set(client, key, value, client),
+  })
+}

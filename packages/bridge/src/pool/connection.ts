@@ -1,0 +1,219 @@
+import {
+  ControlStatementError,
+  TransactionClosedError,
+  TransactionDriftError,
+  describe,
+} from '../errors.ts'
+import { noticeChannel } from '../instrumentation/channels.ts'
+import { QueryTrace } from '../instrumentation/traces.ts'
+import type { Frame } from '../transaction/frame.ts'
+import { isUnder, type Link } from '../transaction/scope.ts'
+import { TransactionStack } from '../transaction/stack.ts'
+import { Turns } from '../transaction/turns.ts'
+import { isServerError, type PgClient, type QueryResult } from './pg.ts'
+import type { Settings } from './settings.ts'
+import type { Statement } from './statement.ts'
+import { Transactions } from './transactions.ts'
+import { turnClock } from './turn-clock.ts'
+import { type Rider, Wire, type WireObserver } from './wire.ts'
+
+let connections = 0
+
+/** One physical connection: a client of `pg`, the frames that are open on it, and its queue. */
+export class Connection implements WireObserver {
+  /** Its number in this process. */
+  readonly id: number = ++connections
+  readonly client: PgClient
+  readonly database: string | undefined
+  readonly stack = new TransactionStack()
+  readonly turns: Turns
+  readonly wire: Wire
+  readonly transactions: Transactions
+  /** Why the connection is gone. */
+  lost: unknown
+  /** The code that has the physical client in its hands, while it has. */
+  heldBy: Link | undefined
+
+  constructor(client: PgClient, send: PgClient['query'], database: object, settings: Settings) {
+    this.client = client
+    this.database = settings.name
+    this.wire = new Wire(client, send, this)
+    this.turns = new Turns(this.stack, turnClock(settings.turnTimeout, this.wire, this.stack))
+    this.transactions = new Transactions(this, database, settings)
+  }
+
+  get processID(): number | null | undefined {
+    return this.client.processID
+  }
+
+  /** Sends a statement for a frame when it has its turn, or outside any. */
+  execute(
+    statement: Statement,
+    frame: Frame | undefined,
+    link: Link | undefined,
+  ): Promise<QueryResult> {
+    const refusal = frame && this.refusal(frame, link)
+    if (refusal !== undefined) return Promise.reject(refusal)
+    if (this.heldBy !== undefined && link !== undefined && isUnder(link, this.heldBy)) {
+      return Promise.reject(heldError())
+    }
+    const trace = QueryTrace.start({
+      database: this.database,
+      layer: statement.layer,
+      sql: statement.text,
+      parameters: statement.parameters,
+      statementName: statement.name,
+      control: statement.command?.kind,
+      frame: frame && this.stack.innermostOf(frame),
+    })
+    const answer =
+      frame === undefined
+        ? this.#send(statement, undefined, trace)
+        : this.turns.take(frame, () => this.#send(statement, this.stack.innermostOf(frame), trace))
+    return trace === undefined ? answer : traced(answer, trace)
+  }
+
+  /** Sends a control command of the bridge at once, behind what is queued. */
+  command(statement: Statement, frame: Frame, onSend?: () => void): Promise<QueryResult> {
+    const trace = QueryTrace.start({
+      database: this.database,
+      layer: statement.layer,
+      sql: statement.text,
+      control: statement.command?.kind,
+      frame,
+    })
+    const answer = this.wire.send(statement, frame, () => {
+      onSend?.()
+      trace?.left(this)
+    })
+    return trace === undefined ? answer : traced(answer, trace)
+  }
+
+  /** Why a statement of that frame must not be sent, if so. */
+  refusal(frame: Frame, link: Link | undefined): TransactionClosedError | undefined {
+    if (!frame.ended && frame.state !== 'ending') return undefined
+    const isLastCall = frame.lastCalls !== undefined && link && isUnder(link, frame.lastCalls)
+    if (frame.state === 'ending' && isLastCall) return undefined
+    return new TransactionClosedError(frame, 'the statement was not sent')
+  }
+
+  /** Called while the client is borrowed: it has no other listener, and an error without one ends the process. */
+  readonly onError = (error: Error): void => {
+    if (this.lost !== undefined) return
+    this.lost = error
+    const root = this.stack.root
+    if (root !== undefined) {
+      for (const frame of this.stack.frames) frame.failure ??= error
+      this.stack.end(root, 'lost')
+    }
+    this.wire.dropAll(error)
+    this.turns.pass((frame) => new TransactionClosedError(frame, 'the statement was not sent'))
+  }
+
+  readonly onNotice = (notice: { message?: string; severity?: string; code?: string }): void => {
+    if (!noticeChannel.hasSubscribers) return
+    noticeChannel.publish({
+      database: this.database,
+      connection: this.id,
+      severity: notice.severity,
+      code: notice.code,
+      message: notice.message ?? '',
+    })
+  }
+
+  onRide(riders: readonly Rider[]): (landed: number, error?: unknown) => void {
+    const traces = riders.map((rider) => {
+      const trace = QueryTrace.start({
+        database: this.database,
+        layer: rider.frame.layer,
+        sql: rider.sql,
+        control: rider.op === 'set' ? 'set-transaction' : rider.op,
+        ridden: true,
+        frame: rider.frame,
+      })
+      trace?.left(this)
+      return trace
+    })
+    return (landed, error) => {
+      // what comes behind the one that failed was skipped by the server, and never ran
+      traces.slice(0, landed).forEach((trace) => trace?.answered())
+      const failed = riders[landed]
+      if (failed === undefined || error === undefined) return
+      traces[landed]?.failed(error)
+      this.#onRiderFailed(failed, error)
+    }
+  }
+
+  onLanded(frame: Frame | undefined, error?: unknown): unknown {
+    if (error !== undefined) {
+      if (isServerError(error)) frame?.abort(error)
+      return undefined
+    }
+    if (frame?.ended) return undefined
+    return this.#drift()
+  }
+
+  #send(
+    statement: Statement,
+    frame: Frame | undefined,
+    trace: QueryTrace | undefined,
+  ): Promise<QueryResult> {
+    return this.wire.send(statement, frame, trace && (() => trace.left(this)))
+  }
+
+  /** A control command that was acknowledged before it was sent has failed on the server. */
+  #onRiderFailed(rider: Rider, error: unknown): void {
+    const { frame, op } = rider
+    // of a savepoint that could not be opened, narrowed or released the transaction is left aborted
+    const victim = op === 'savepoint' || op === 'release' ? frame.parent : frame
+    if (op === 'begin' || op === 'savepoint') {
+      frame.failure ??= error
+      this.stack.end(frame, 'rolled-back')
+    }
+    victim?.abort(error)
+    this.turns.pass((closed) => new TransactionClosedError(closed, 'the statement was not sent'))
+  }
+
+  /** Compares the server's status byte with the stack. It can be trusted after a success. */
+  #drift(): TransactionDriftError | undefined {
+    const status = this.client.getTransactionStatus()
+    const root = this.stack.root
+    if (root === undefined) {
+      if (status !== 'T' && status !== 'E') return undefined
+      return new TransactionDriftError(
+        `the statement has opened a transaction that nobody holds (status ${status}). ` +
+          'Open it with transaction() of a layer, or with BEGIN as a statement of its own on a client from pool.connect(). ' +
+          'The connection will be closed, so nothing of it is kept.',
+      )
+    }
+    if (status !== 'I' || root.state === 'ending' || this.wire.isUnsent(root)) return undefined
+    const drift = new TransactionDriftError(
+      `${describe(root)} is gone: the server says that no transaction is open (status I). ` +
+        'Somebody ended it behind the bridge, so how it ended is not known: a COMMIT or ROLLBACK in a procedure, or among several commands in one text.',
+    )
+    for (const frame of this.stack.frames) frame.failure ??= drift
+    this.stack.end(root, 'unknown')
+    this.turns.pass((closed) => new TransactionClosedError(closed, 'the statement was not sent'))
+    return drift
+  }
+}
+
+function heldError(): ControlStatementError {
+  return new ControlStatementError(
+    'a statement was sent inside withClient(), which holds the connection until it ends, so it would wait for ever. ' +
+      'Use the client that withClient() gives. Nothing was sent',
+  )
+}
+
+function traced(answer: Promise<QueryResult>, trace: QueryTrace): Promise<QueryResult> {
+  return answer.then(
+    (result) => {
+      trace.answered(result)
+      return result
+    },
+    (error: unknown) => {
+      trace.failed(error)
+      throw error
+    },
+  )
+}

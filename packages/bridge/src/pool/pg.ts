@@ -1,0 +1,105 @@
+/** The shapes of `pg` that the bridge needs. Structural, so that any copy of `pg` fits. */
+
+/** The answer to a statement. */
+export interface QueryResult {
+  readonly command: string
+  readonly rowCount: number | null
+  readonly rows: unknown[]
+  readonly fields: unknown[]
+}
+
+/** What `client.query` takes beside a text. */
+export interface QueryConfig {
+  readonly text?: string
+  readonly name?: string
+  readonly values?: unknown[]
+  readonly query_timeout?: number
+}
+
+/** A query that speaks the protocol itself: a cursor, a COPY stream, a flight of the bridge. */
+export interface Submittable {
+  readonly text?: string
+  submit(connection: PgConnection): Error | null | undefined | void
+  handleRowDescription(message: unknown, connection: PgConnection): void
+  handleDataRow(message: unknown, connection: PgConnection): void
+  handleCommandComplete(message: unknown, connection: PgConnection): void
+  handleEmptyQuery(connection: PgConnection): void
+  handleError(error: unknown, connection: PgConnection): void
+  handleReadyForQuery(connection: PgConnection): void
+  handlePortalSuspended(connection: PgConnection): void
+  handleCopyInResponse(connection: PgConnection): void
+  handleCopyData(message: unknown, connection: PgConnection): void
+}
+
+/** The protocol connection inside a client. */
+export interface PgConnection {
+  readonly stream: { cork?(): void; uncork?(): void }
+  readonly parsedStatements: Record<string, string>
+  readonly submittedNamedStatements: Record<string, string>
+  parse(message: object): void
+  bind(message: BindMessage): void
+  execute(message: object): void
+  describe(message: object): void
+  close(message: object): void
+  flush(): void
+  sync(): void
+  query(text: string): void
+  sendCopyFail(message: string): void
+}
+
+/** The message that carries a statement's values. */
+export interface BindMessage {
+  readonly values?: unknown[]
+  readonly valueMapper?: (value: unknown, index?: number) => unknown
+}
+
+/** pg's own class of queries. */
+export type QueryClass = new (config: unknown, values?: unknown, callback?: unknown) => PgQuery
+
+/** One query of `pg`'s own class. */
+export interface PgQuery extends Submittable {
+  name?: string | undefined
+  callback?: ((error: Error | null | undefined, result?: QueryResult) => void) | undefined
+  requiresPreparation(): boolean
+}
+
+/** A client of `pg`, as a pool lends it. */
+export interface PgClient {
+  readonly processID?: number | null
+  query(config: unknown, values?: unknown, callback?: unknown): unknown
+  getTransactionStatus(): string | null
+  on(event: string, listener: (...args: never[]) => void): unknown
+  removeListener(event: string, listener: (...args: never[]) => void): unknown
+  release?(error?: Error | boolean): void
+}
+
+/** A pool of `pg`. */
+export interface PgPool {
+  readonly options: object
+  readonly ending: boolean
+  readonly ended: boolean
+  connect(callback?: unknown): Promise<PgClient> | void
+  query(config: unknown, values?: unknown, callback?: unknown): Promise<QueryResult> | void
+  end(): Promise<void>
+}
+
+/** An ErrorResponse of the server, told from what `pg` or the bridge raise themselves. */
+export function isServerError(error: unknown): error is Error & { code: string; severity: string } {
+  return (
+    error instanceof Error &&
+    typeof (error as { severity?: unknown }).severity === 'string' &&
+    typeof (error as { code?: unknown }).code === 'string'
+  )
+}
+
+/** Whether the server closed the session with this error. */
+export function isFatal(error: unknown): boolean {
+  // `severity` is localised, but these words only differ in a few languages, and there the loss of
+  // the connection, which follows at once, says the same
+  return isServerError(error) && (error.severity === 'FATAL' || error.severity === 'PANIC')
+}
+
+/** What the bridge answers to a control command that needs no trip to the server. */
+export function acknowledged(command: string): QueryResult {
+  return { command, rowCount: null, rows: [], fields: [] }
+}

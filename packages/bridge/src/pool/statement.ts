@@ -1,0 +1,54 @@
+import { type ControlCommand, controlCommand, isOneCommand } from '../sql/control-command.ts'
+import type { Layer } from '../transaction/frame.ts'
+import type { QueryConfig, QueryResult, Submittable } from './pg.ts'
+
+type Callback = (error: unknown, result?: QueryResult) => void
+
+/** One call of `query`, in any of the forms that `pg` takes. */
+export class Statement {
+  readonly layer: Layer
+  readonly config: string | QueryConfig | Submittable
+  readonly values: unknown[] | undefined
+  readonly callback: Callback | undefined
+  /** What the text does to the transaction; nothing for any other SQL. */
+  readonly command: ControlCommand | undefined
+  /** A query that speaks the protocol itself was handed to the client, which tells it of errors. */
+  isDelivered = false
+
+  constructor(layer: Layer, config: unknown, values?: unknown, callback?: unknown) {
+    this.layer = layer
+    this.config = config as string | QueryConfig | Submittable
+    this.values = Array.isArray(values) ? values : undefined
+    this.callback = (typeof values === 'function' ? values : callback) as Callback | undefined
+    this.command = this.isSubmittable ? undefined : controlCommand(this.text, this.#isSingle)
+  }
+
+  get text(): string {
+    if (typeof this.config === 'string') return this.config
+    // pg-query-stream keeps its text on its cursor
+    return this.config?.text ?? (this.config as { cursor?: Submittable })?.cursor?.text ?? ''
+  }
+
+  /** The name of a prepared statement. */
+  get name(): string | undefined {
+    return typeof this.config === 'string' ? undefined : (this.config as QueryConfig)?.name
+  }
+
+  get parameters(): readonly unknown[] {
+    return this.values ?? (this.config as QueryConfig)?.values ?? []
+  }
+
+  get isSubmittable(): boolean {
+    return typeof (this.config as Partial<Submittable>)?.submit === 'function'
+  }
+
+  /** Whether control statements can ride with it: one command, sent by `pg` itself. */
+  get isRideable(): boolean {
+    return !this.isSubmittable && (this.#isSingle || isOneCommand(this.text))
+  }
+
+  /** With values or a name the protocol guarantees one command. */
+  get #isSingle(): boolean {
+    return this.parameters.length > 0 || this.name !== undefined
+  }
+}

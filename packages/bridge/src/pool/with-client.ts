@@ -1,0 +1,34 @@
+import { currentLink, Link, runIn } from '../transaction/scope.ts'
+import type { Database } from './database.ts'
+import type { PgClient } from './pg.ts'
+
+/**
+ * Lends the physical client: what is held back is sent first, nothing else is sent meanwhile, and
+ * afterwards the server's status is compared with the stack.
+ */
+export async function withClient<T>(
+  database: Database,
+  fn: (client: PgClient) => Promise<T> | T,
+): Promise<T> {
+  const link = currentLink()
+  const frame = database.ambient
+  const lease = await database.lend('plain', 'pg')
+  const { connection } = lease
+  const inside = new Link(link, database, 'via')
+  const run = async (): Promise<T> => {
+    connection.heldBy = inside
+    try {
+      return await runIn(inside, async () => fn(connection.client))
+    } finally {
+      connection.heldBy = undefined
+    }
+  }
+  try {
+    if (frame === undefined) return await connection.wire.hold(undefined, run)
+    return await connection.turns.take(frame, () =>
+      connection.wire.hold(connection.stack.innermostOf(frame), run),
+    )
+  } finally {
+    await lease.release()
+  }
+}
