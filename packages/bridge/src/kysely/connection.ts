@@ -1,0 +1,69 @@
+import type { CompiledQuery, DatabaseConnection, QueryResult } from 'kysely'
+import type { Handle } from '../pool/clients.ts'
+import type { Database } from '../pool/database.ts'
+import { currentLink } from '../transaction/scope.ts'
+import { writtenTables } from './written-tables.ts'
+
+/**
+ * The connection that Kysely's consumers get: one for each lease, over the one that Kysely keeps
+ * for the physical client. What goes through it, goes through its handle.
+ */
+export class LeasedConnection implements DatabaseConnection {
+  readonly connection: DatabaseConnection
+  readonly #database: Database
+  readonly #handle: Handle
+
+  constructor(connection: DatabaseConnection, database: Database, handle: Handle) {
+    this.connection = connection
+    this.#database = database
+    this.#handle = handle
+    for (const key of ownSecrets(connection)) Object.defineProperty(this, key, { value: ignore })
+  }
+
+  get handle(): Handle {
+    return this.#handle
+  }
+
+  async executeQuery<R>(query: CompiledQuery, ...rest: never[]): Promise<QueryResult<R>> {
+    const { onWrite } = this.#database
+    const root = onWrite && this.#database.frameOf(this.#handle.lease, currentLink())?.root
+    const result = await this.#run(() => this.connection.executeQuery<R>(query, ...rest))
+    if (onWrite !== undefined) {
+      const tables = writtenTables(query.query)
+      if (tables !== undefined) await onWrite(tables, root)
+    }
+    return result
+  }
+
+  streamQuery<R>(
+    query: CompiledQuery,
+    chunkSize: number,
+    ...rest: never[]
+  ): AsyncIterableIterator<QueryResult<R>> {
+    // a generator runs where it is asked for its next value
+    const rows = this.connection.streamQuery<R>(query, chunkSize, ...rest)
+    return {
+      next: () => this.#run(() => rows.next()),
+      return: (value) =>
+        this.#run(() => rows.return?.(value) ?? Promise.resolve({ done: true, value })),
+      throw: (error) => this.#run(() => rows.throw?.(error) ?? Promise.reject(error as Error)),
+      [Symbol.asyncIterator]() {
+        return this
+      },
+    }
+  }
+
+  #run<T>(fn: () => T): T {
+    return this.#handle.run(this.#database, fn)
+  }
+}
+
+/**
+ * The methods by which Kysely's driver marks its own connection, for instance to discard it when a
+ * rollback failed. The bridge finds out itself what must be discarded, so they do nothing here.
+ */
+function ownSecrets(connection: DatabaseConnection): readonly symbol[] {
+  return Object.getOwnPropertySymbols(Object.getPrototypeOf(connection))
+}
+
+function ignore(): void {}

@@ -1,0 +1,147 @@
+import {
+  type ConnectionProvider,
+  type DatabaseConnection,
+  DefaultQueryExecutor,
+  type KyselyPlugin,
+  type QueryExecutor,
+  SingleConnectionProvider,
+} from 'kysely'
+import { DifferentPoolError } from '../errors.ts'
+import { Handle } from '../pool/clients.ts'
+import type { Database } from '../pool/database.ts'
+import type { Lease } from '../pool/lease.ts'
+import { currentLink, runIn } from '../transaction/scope.ts'
+import { LeasedConnection } from './connection.ts'
+
+type Consumer<T> = (connection: DatabaseConnection) => Promise<T>
+
+/** A query executor of Kysely whose connections come through the bridge. */
+export class SharedExecutor extends DefaultQueryExecutor {
+  readonly #database: Database
+  readonly #origin: QueryExecutor
+  readonly #provider: ConnectionProvider
+
+  constructor(
+    database: Database,
+    origin: QueryExecutor,
+    plugins: readonly KyselyPlugin[] = origin.plugins,
+    provider: ConnectionProvider = new SharedProvider(database, origin),
+  ) {
+    const compiler = { compileQuery: origin.compileQuery.bind(origin) }
+    super(compiler, origin.adapter, provider, [...plugins])
+    this.#database = database
+    this.#origin = origin
+    this.#provider = provider
+  }
+
+  /** The same for the transaction of a handle, of whichever layer. */
+  forLease(lease: Lease): SharedExecutor {
+    return this.#with(this.plugins, new SharedProvider(this.#database, this.#origin, lease))
+  }
+
+  override withPlugins(plugins: readonly KyselyPlugin[]): SharedExecutor {
+    return this.#with([...this.plugins, ...plugins])
+  }
+
+  override withPlugin(plugin: KyselyPlugin): SharedExecutor {
+    return this.#with([...this.plugins, plugin])
+  }
+
+  override withPluginAtFront(plugin: KyselyPlugin): SharedExecutor {
+    return this.#with([plugin, ...this.plugins])
+  }
+
+  override withoutPlugins(): SharedExecutor {
+    return this.#with([])
+  }
+
+  override withConnectionProvider(provider: ConnectionProvider): SharedExecutor {
+    const replaced =
+      provider instanceof SingleConnectionProvider
+        ? new BoundProvider(this.#database, provider)
+        : provider
+    return this.#with(this.plugins, replaced)
+  }
+
+  #with(plugins: readonly KyselyPlugin[], provider = this.#provider): SharedExecutor {
+    return new SharedExecutor(this.#database, this.#origin, plugins, provider)
+  }
+}
+
+/** Takes connections from the pool, through the user's own driver with its log and its hooks. */
+class SharedProvider implements ConnectionProvider {
+  readonly #database: Database
+  readonly #origin: QueryExecutor
+  readonly #lease: Lease | undefined
+
+  constructor(database: Database, origin: QueryExecutor, lease?: Lease) {
+    this.#database = database
+    this.#origin = origin
+    this.#lease = lease
+  }
+
+  provideConnection<T>(consumer: Consumer<T>, ...rest: never[]): Promise<T> {
+    const link = currentLink()
+    const waiting = waitingHandle(this.#database)
+    const handle = waiting ?? new Handle('plain', 'kysely')
+    if (this.#lease !== undefined) handle.parent = this.#database.frameOf(this.#lease, link)
+    const outside = waiting === undefined ? link : link?.parent
+    return handle.run(this.#database, () =>
+      this.#origin.provideConnection(
+        async (connection) => {
+          if (handle.lease === undefined) throw differentPool(this.#database)
+          const leased = new LeasedConnection(connection, this.#database, handle)
+          return runIn(outside, () => consumer(leased))
+        },
+        ...rest,
+      ),
+    )
+  }
+}
+
+/**
+ * Provides the one connection of a transaction. Kysely would send one statement at a time; the
+ * queue of the bridge keeps the order for both layers, and lets more than one leave together.
+ */
+class BoundProvider implements ConnectionProvider {
+  readonly #database: Database
+  readonly #provider: SingleConnectionProvider
+  #connection: Promise<LeasedConnection> | undefined
+
+  constructor(database: Database, provider: SingleConnectionProvider) {
+    this.#database = database
+    this.#provider = provider
+  }
+
+  async provideConnection<T>(consumer: Consumer<T>): Promise<T> {
+    const link = currentLink()
+    const waiting = waitingHandle(this.#database)
+    this.#connection ??= this.#provider.provideConnection((connection) =>
+      Promise.resolve(connection as LeasedConnection),
+    )
+    const leased = await this.#connection
+    if (waiting === undefined) return consumer(leased)
+
+    // a transaction in this one: the same connection, with a lease of its own
+    const { kind, layer, block } = waiting
+    const parent = this.#database.frameOf(leased.handle.lease, link)
+    waiting.lease = await this.#database.lend(kind, layer, block, parent)
+    waiting.lease.joins = false
+    const nested = new LeasedConnection(leased.connection, this.#database, waiting)
+    return runIn(link?.parent, () => consumer(nested))
+  }
+}
+
+/** The handle of a transaction that has asked for its connection. */
+function waitingHandle(database: Database): Handle | undefined {
+  const handle = Handle.current(database)
+  return handle?.lease === undefined ? handle : undefined
+}
+
+function differentPool(database: Database): DifferentPoolError {
+  const { name } = database.settings
+  return new DifferentPoolError(
+    `this Kysely database takes its connections from another pool than the Drizzle database${name === undefined ? '' : ` "${name}"`} that it was to share with. ` +
+      'Make it with new PostgresDialect({ pool: orm.$client }), or let shared.kysely() make it. Nothing was sent',
+  )
+}

@@ -1,0 +1,81 @@
+import {
+  Kysely,
+  type KyselyConfig,
+  type KyselyPlugin,
+  PostgresAdapter,
+  PostgresDialect,
+  type PostgresDialectConfig,
+} from 'kysely'
+import { InvalidArgumentError } from '../errors.ts'
+import type { PgPool } from '../pool/pg.ts'
+import { SharedExecutor } from './executor.ts'
+import { type Bridge, bridgeOf, shareKysely } from './shared-kysely.ts'
+import type { ExtendedKysely } from './types.ts'
+
+/** The options of `shared.kysely()`: those of Kysely and of its PostgreSQL dialect, but for the pool. */
+export type KyselyOptions = Omit<KyselyConfig, 'dialect'> & Omit<PostgresDialectConfig, 'pool'>
+
+/** Makes a Kysely database that uses the bridge's connections and is the user's in all else. */
+export function extendKysely<DB, Shared>(
+  db: Kysely<DB>,
+  bridge: Bridge,
+): ExtendedKysely<DB, Shared> {
+  const known = bridgeOf(db)
+  if (known === bridge) return db as ExtendedKysely<DB, Shared>
+  assertExtensible(db, known)
+  // Kysely keeps its parts in private fields. `withPlugin` hands them all to the database that it
+  // makes, with the executor that it is given: for this one call it is given ours.
+  const origin = db.getExecutor()
+  const executor = new SharedExecutor(bridge.database, origin)
+  Object.defineProperty(origin, 'withPlugin', { value: () => executor, configurable: true })
+  try {
+    return shareKysely(db.withPlugin(undefined as never as KyselyPlugin), bridge)
+  } finally {
+    Reflect.deleteProperty(origin, 'withPlugin')
+  }
+}
+
+/** Makes a Kysely database on the bridge's connections, without one of the user's. */
+export function makeKysely<DB, Shared>(
+  bridge: Bridge,
+  pool: Pick<PgPool, 'connect' | 'end' | 'options'>,
+  options: KyselyOptions = {},
+): ExtendedKysely<DB, Shared> {
+  const { log, plugins, ...dialect } = options
+  return extendKysely(
+    new Kysely<DB>({
+      dialect: new PostgresDialect({
+        ...dialect,
+        pool: pool as unknown as Exclude<PostgresDialectConfig['pool'], () => unknown>,
+      }),
+      ...(log !== undefined && { log }),
+      ...(plugins !== undefined && { plugins }),
+    }),
+    bridge,
+  )
+}
+
+function assertExtensible(db: unknown, known: Bridge | undefined): void {
+  if (known !== undefined) {
+    throw new InvalidArgumentError(
+      'this Kysely database shares the connection of another Drizzle database already. Extend one that was made for this one',
+    )
+  }
+  if (!(db instanceof Kysely)) {
+    throw new InvalidArgumentError(
+      'expected a Kysely database. If it is one, two copies of kysely are installed: let both resolve to one',
+    )
+  }
+  if (db.isTransaction) {
+    throw new InvalidArgumentError(
+      'a Kysely transaction was given: extend the database that it is made from',
+    )
+  }
+  const { adapter } = db.getExecutor()
+  if (!(adapter instanceof PostgresAdapter)) {
+    throw new InvalidArgumentError(
+      `this Kysely database is of another dialect (${adapter.constructor.name}): only PostgresDialect can share a connection of pg. ` +
+        'Make it with new PostgresDialect({ pool: orm.$client })',
+    )
+  }
+}

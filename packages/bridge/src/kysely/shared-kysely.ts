@@ -1,0 +1,237 @@
+import {
+  Command,
+  ConnectionBuilder,
+  ControlledTransaction,
+  ControlledTransactionBuilder,
+  Kysely,
+  Transaction,
+  TransactionBuilder,
+} from 'kysely'
+import { Handle } from '../pool/clients.ts'
+import type { Database } from '../pool/database.ts'
+import { hold } from '../pool/handles.ts'
+import type { Lease } from '../pool/lease.ts'
+import type { Hooks } from '../transaction/register-hook.ts'
+import { currentLink, Link, runIn } from '../transaction/scope.ts'
+import type { ExtendedKysely } from './types.ts'
+
+/** What the bridge says of itself through a Kysely. */
+export interface Bridge {
+  readonly database: Database
+  /** What `db.shared` is. */
+  readonly shared: object
+  /** The hooks for a handle, or for the code that calls. */
+  hooksOf(handle?: object): Hooks
+}
+
+/** What stands behind one Kysely object. */
+interface Backing {
+  readonly bridge: Bridge
+  /** The bridge as its handle speaks to it: hooks belong to the handle's frame. */
+  readonly hooks: Hooks
+  readonly lease?: Lease | undefined
+}
+
+const backings = new WeakMap<object, Backing>()
+
+function backing(object: object): Backing {
+  return backings.get(object) as Backing
+}
+
+/** The bridge behind a Kysely object, if it is one of the bridge's. */
+export function bridgeOf(object: object): Bridge | undefined {
+  return backings.get(object)?.bridge
+}
+
+/**
+ * Makes an object that Kysely has made one of the bridge's, by giving it a subclass for its class:
+ * what Kysely keeps in private fields, the user's log, plugins and driver, stays as it is.
+ */
+function adopt<T extends object>(object: object, by: { prototype: T }, behind: Backing): T {
+  Object.setPrototypeOf(object, by.prototype)
+  backings.set(object, behind)
+  return object as T
+}
+
+/** Makes a Kysely database one of the bridge's. */
+export function shareKysely<DB, Shared>(
+  db: Kysely<DB>,
+  bridge: Bridge,
+): ExtendedKysely<DB, Shared> {
+  return adopt(db, SharedKysely, { bridge, hooks: bridge.hooksOf() }) as unknown as ExtendedKysely<
+    DB,
+    Shared
+  >
+}
+
+/** Makes a transaction of Kysely one of the bridge's. */
+export function shareTransaction<T extends Transaction<unknown>>(
+  trx: T,
+  bridge: Bridge,
+  lease: Lease,
+): T {
+  const by: { prototype: object } =
+    trx instanceof ControlledTransaction ? SharedControlled : SharedTrx
+  hold(trx, { database: bridge.database, lease })
+  return adopt(trx, by, { bridge, hooks: bridge.hooksOf(trx), lease }) as T
+}
+
+class SharedKysely extends Kysely<unknown> {
+  override transaction(): TransactionBuilder<unknown> {
+    return adopt(super.transaction(), SharedTransactionBuilder, backing(this))
+  }
+
+  override startTransaction(): ControlledTransactionBuilder<unknown> {
+    return adopt(super.startTransaction(), SharedControlledBuilder, backing(this))
+  }
+
+  override connection(): ConnectionBuilder<unknown> {
+    return adopt(super.connection(), SharedConnectionBuilder, backing(this))
+  }
+
+  /** The pool is Drizzle's, so it is Drizzle's to end. */
+  override destroy(): Promise<void> {
+    return Promise.resolve()
+  }
+}
+
+class SharedTrx extends Transaction<unknown> {}
+
+class SharedControlled extends ControlledTransaction<unknown> {}
+
+/** Kysely's own methods refuse to nest. Those of its base class work on a transaction too. */
+const nested = {
+  transaction(this: object): TransactionBuilder<unknown> {
+    const builder = Kysely.prototype.transaction.call(this as Kysely<unknown>)
+    return adopt(builder, SharedTransactionBuilder, backing(this))
+  },
+  startTransaction(this: object): ControlledTransactionBuilder<unknown> {
+    const builder = Kysely.prototype.startTransaction.call(this as Kysely<unknown>)
+    return adopt(builder, SharedControlledBuilder, backing(this))
+  },
+}
+
+class SharedTransactionBuilder extends TransactionBuilder<unknown> {
+  override async execute<T>(callback: (trx: Transaction<unknown>) => Promise<T>): Promise<T> {
+    const { bridge } = backing(this)
+    const { database } = bridge
+    const block = new Link(currentLink(), database, 'block')
+    const handle = new Handle('block', 'kysely', block)
+    return runIn(block, () =>
+      handle.run(database, () =>
+        super.execute((trx) => {
+          const lease = handle.lease as Lease
+          shareTransaction(trx, bridge, lease)
+          return database.body(lease, () => callback(trx))
+        }),
+      ),
+    )
+  }
+}
+
+class SharedControlledBuilder extends ControlledTransactionBuilder<unknown> {
+  override async execute(): Promise<ControlledTransaction<unknown>> {
+    const { bridge } = backing(this)
+    const { database } = bridge
+    const handle = new Handle('controlled', 'kysely')
+    const trx = await handle.run(database, () => super.execute())
+    return shareTransaction(trx, bridge, handle.lease as Lease)
+  }
+}
+
+class SharedConnectionBuilder extends ConnectionBuilder<unknown> {
+  override async execute<T>(
+    callback: (db: Kysely<unknown>) => Promise<T>,
+    ...rest: never[]
+  ): Promise<T> {
+    const behind = backing(this)
+    return super.execute((db) => callback(adopt(db, SharedKysely, behind)), ...rest)
+  }
+}
+
+/** Methods whose result is of the same kind as the object that they are called on. */
+const DERIVING = [
+  'withPlugin',
+  'withoutPlugins',
+  'withSchema',
+  'withTables',
+  '$extendTables',
+  '$omitTables',
+  '$pickTables',
+  'setAccessMode',
+  'setIsolationLevel',
+]
+
+/** Commands of a controlled transaction whose result is the next one. */
+const COMMANDS = ['savepoint', 'rollbackToSavepoint', 'releaseSavepoint']
+
+type Method = (this: object, ...args: unknown[]) => unknown
+
+function lookUp(base: object, name: string): Method | undefined {
+  return (base as Record<string, Method>)[name]
+}
+
+const CLASSES: readonly { prototype: object }[] = [
+  SharedKysely,
+  SharedTrx,
+  SharedControlled,
+  SharedTransactionBuilder,
+  SharedControlledBuilder,
+]
+
+for (const by of CLASSES) {
+  const base = Object.getPrototypeOf(by.prototype) as object
+  for (const name of DERIVING) {
+    const derive = lookUp(base, name)
+    if (derive === undefined) continue
+    define(by.prototype, name, function (...args) {
+      const derived = derive.apply(this, args) as object
+      const behind = backing(this)
+      const { lease } = behind
+      if (lease !== undefined) hold(derived, { database: behind.bridge.database, lease })
+      return adopt(derived, by, behind)
+    })
+  }
+}
+
+for (const name of COMMANDS) {
+  const make = lookUp(ControlledTransaction.prototype, name) as Method
+  define(SharedControlled.prototype, name, function (...args) {
+    const command = make.apply(this, args) as Command<object>
+    const behind = backing(this)
+    return new Command(async () => {
+      const next = await command.execute()
+      hold(next, { database: behind.bridge.database, lease: behind.lease as Lease })
+      return adopt(next, SharedControlled, behind)
+    })
+  })
+}
+
+for (const by of [SharedTrx, SharedControlled]) {
+  define(by.prototype, 'transaction', nested.transaction)
+  define(by.prototype, 'startTransaction', nested.startTransaction)
+}
+
+for (const by of [SharedKysely, SharedTrx, SharedControlled]) {
+  getter(by.prototype, 'shared', ({ bridge }) => bridge.shared)
+  getter(by.prototype, 'inTransaction', ({ bridge, lease }) => {
+    const frame = lease === undefined ? bridge.database.ambient : lease.frame
+    return frame !== undefined && !frame.ended
+  })
+  for (const name of ['afterCommit', 'afterRollback', 'beforeCommit', 'afterCompletion'] as const) {
+    getter(by.prototype, name, ({ hooks }) => hooks[name])
+  }
+}
+
+function define(target: object, name: string, value: Method): void {
+  Object.defineProperty(target, name, { value, configurable: true, writable: true })
+}
+
+function getter(target: object, name: string, read: (behind: Backing) => unknown): void {
+  Object.defineProperty(target, name, {
+    get(this: object) {
+      return read(backing(this))
+    },
+    configurable: true,
+  })
+}
