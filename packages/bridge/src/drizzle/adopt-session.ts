@@ -1,0 +1,133 @@
+import { NodePgTransaction } from 'drizzle-orm/node-postgres'
+import { InvalidArgumentError } from '../errors.ts'
+import { kindOf, replace } from '../pool/adopt.ts'
+import { dispatch } from '../pool/clients.ts'
+import type { BlockOptions, Database } from '../pool/database.ts'
+import { hold } from '../pool/handles.ts'
+import type { Lease } from '../pool/lease.ts'
+import type { TransactionModes } from '../sql/control-command.ts'
+import { checkModes } from '../transaction/modes.ts'
+import { currentLink } from '../transaction/scope.ts'
+import { adoptCache } from './cache.ts'
+import type { Internals, Session, Tx } from './types.ts'
+
+const ENTITY_KIND = Symbol.for('drizzle:entityKind')
+
+const leases = new WeakMap<Session, Lease>()
+
+/**
+ * Adopts the session of a Drizzle database: its statements and transactions go through the bridge,
+ * under the name of Drizzle. Gives back how to undo it.
+ */
+export function adoptSession(orm: unknown, database: Database): () => void {
+  const session = sessionOf(orm)
+  const { transaction } = session
+  const forgetCache = adoptCache(orm as Internals, session, database)
+  const restore = replace(session, {
+    client: clientFor(database),
+    transaction(this: Session, fn: (tx: Tx) => unknown, config?: unknown) {
+      return runBlock(database, fn, handleOptions(database, leases.get(this)), (lease, body) =>
+        transaction.call(sessionFor(this, database, lease), body, config),
+      )
+    },
+  })
+  return () => {
+    restore()
+    forgetCache()
+  }
+}
+
+/** The session of a Drizzle database on node-postgres; anything else is refused. */
+export function sessionOf(orm: unknown): Session {
+  const session = (orm as Partial<Internals> | null | undefined)?._?.session
+  if (session === undefined || typeof session !== 'object') {
+    throw new InvalidArgumentError(
+      `expected a Drizzle database, got ${kindOf(orm)}. Give what drizzle(…) of drizzle-orm/node-postgres has made`,
+    )
+  }
+  const kind = (session as object as { constructor: Record<symbol, unknown> }).constructor[
+    ENTITY_KIND
+  ]
+  if (kind !== 'NodePgSession') {
+    throw new InvalidArgumentError(
+      `expected a Drizzle database on node-postgres, got one on another driver (${String(kind)}). ` +
+        'Make it with drizzle(…) of drizzle-orm/node-postgres',
+    )
+  }
+  return session
+}
+
+/** A Drizzle handle for the transaction of a lease that another layer holds. */
+export function drizzleForLease(orm: unknown, database: Database, lease: Lease): Tx {
+  const { dialect } = orm as Internals
+  const session = sessionOf(orm)
+  const Transaction = NodePgTransaction as unknown as new (
+    dialect: unknown,
+    session: Session,
+    schema: unknown,
+    nestedIndex: number,
+    parseJson: boolean,
+  ) => Tx
+  const tx = new Transaction(
+    dialect,
+    sessionFor(session, database, lease),
+    session.schema ?? session.relations,
+    0,
+    false,
+  )
+  return nesting(tx, database, lease)
+}
+
+/** Runs `call` as a block whose callback gets its handle made ready for nesting. */
+function runBlock(
+  database: Database,
+  fn: (tx: Tx) => unknown,
+  options: BlockOptions,
+  call: (lease: Lease, body: (tx: Tx) => Promise<unknown>) => Promise<unknown>,
+): Promise<unknown> {
+  return database.block(
+    'drizzle',
+    (lease) => call(lease, (tx) => database.body(lease, () => fn(nesting(tx, database, lease)))),
+    options,
+  )
+}
+
+/**
+ * Makes a handle nest through the bridge: in both versions of Drizzle nested handles share one
+ * session and client, and a pool could not tell whose statement is whose.
+ */
+function nesting(tx: Tx, database: Database, lease: Lease): Tx {
+  const { transaction } = tx
+  hold(tx, { database, lease })
+  Object.defineProperty(tx, 'transaction', {
+    configurable: true,
+    writable: true,
+    value: async (fn: (tx: Tx) => unknown, config?: TransactionModes) => {
+      // Drizzle itself ignores the options of a nested call
+      if (config !== undefined) checkModes(config)
+      const options = { ...handleOptions(database, lease), modes: config }
+      return runBlock(database, fn, options, (inner, body) => {
+        const session = { value: sessionFor(tx.session, database, inner) }
+        return transaction.call(Object.create(tx, { session }) as Tx, body)
+      })
+    },
+  })
+  return tx
+}
+
+/** A block that is called on a handle is a savepoint in the frame of the handle, or of its scope. */
+function handleOptions(database: Database, lease: Lease | undefined): BlockOptions {
+  if (lease === undefined) return {}
+  return { parent: database.frameOf(lease, currentLink()), joins: false }
+}
+
+function sessionFor(session: Session, database: Database, lease: Lease): Session {
+  const client = { value: clientFor(database, lease) }
+  const derived = Object.create(session, { client }) as Session
+  leases.set(derived, lease)
+  return derived
+}
+
+function clientFor(database: Database, lease?: Lease): Session['client'] {
+  return { query: (...args) => dispatch(database, 'drizzle', args, lease) }
+}

@@ -1,0 +1,111 @@
+import { replace } from '../pool/adopt.ts'
+import type { Database } from '../pool/database.ts'
+import { readsOnly } from '../sql/reads-only.ts'
+import type { Frame } from '../transaction/frame.ts'
+import { currentLink } from '../transaction/scope.ts'
+import type { DrizzleCache, Internals, Session } from './types.ts'
+
+const TABLE_NAME = Symbol.for('drizzle:BaseName')
+const TABLE_SCHEMA = Symbol.for('drizzle:Schema')
+
+/**
+ * Keeps Drizzle's query cache true: inside a transaction it is neither asked nor filled, since
+ * what is read there may never be committed; after COMMIT it forgets all that both layers wrote.
+ */
+export function adoptCache(orm: Internals, session: Session, database: Database): () => void {
+  const { cache } = session
+  if (cache === undefined || isNoop(cache)) return () => {}
+  const known = new Set(tablesOfSchema(orm))
+  const pending = new WeakMap<Frame, Set<unknown>>()
+
+  /** Forgets at once, or after the commit of the transaction around. */
+  async function forget(tables: readonly unknown[], root: Frame | undefined): Promise<void> {
+    if (root === undefined) return cache?.onMutate({ tables: [...tables] })
+    const noted = pending.get(root)
+    if (noted !== undefined) return tables.forEach((table) => noted.add(table))
+    const names = new Set<unknown>(tables)
+    pending.set(root, names)
+    root.hooks.addFirst({
+      kind: 'after-commit',
+      run: () => cache?.onMutate({ tables: [...names] }),
+    })
+  }
+
+  const guarded: DrizzleCache = Object.assign(Object.create(cache) as DrizzleCache, {
+    strategy: () => cache.strategy(),
+    get: async (...args: Parameters<DrizzleCache['get']>) => {
+      note(known, args[1])
+      return database.ambient === undefined ? cache.get(...args) : undefined
+    },
+    put: async (...args: Parameters<DrizzleCache['put']>) => {
+      note(known, args[2])
+      if (database.ambient === undefined) await cache.put(...args)
+    },
+    onMutate: async (mutation: Parameters<DrizzleCache['onMutate']>[0]) => {
+      const root = database.ambient?.root
+      if (root === undefined || mutation.tables === undefined) return cache.onMutate(mutation)
+      const { tables } = mutation
+      return forget(Array.isArray(tables) ? tables : [tables], root)
+    },
+  })
+
+  const before = database.onWrite
+  database.onWrite = async (tables, root) => {
+    await before?.(tables, root)
+    // there is no way to say "everything" to a Drizzle cache but by name
+    await forget(tables === 'all' ? [...known] : tables, root)
+  }
+  const restore = replace(session, {
+    cache: guarded,
+    prepareQuery: preparing(session.prepareQuery, database),
+  })
+  return () => {
+    restore()
+    database.onWrite = before
+  }
+}
+
+/**
+ * A query that Drizzle has not built, `orm.execute(sql…)`, tells nothing of its tables: when it
+ * writes, everything is forgotten.
+ */
+function preparing(prepareQuery: Session['prepareQuery'], database: Database) {
+  return function (this: Session, ...args: unknown[]): unknown {
+    // the last two arguments are what Drizzle knows of the query, and its cache options
+    const isBuilt = args.some((arg) => typeof arg === 'object' && arg !== null && 'tables' in arg)
+    if (isBuilt) return prepareQuery.apply(this, args)
+    const { client } = this
+    const telling: Session['client'] = {
+      query: async (config, ...rest) => {
+        const root = database.frameOf(undefined, currentLink())?.root
+        const result = await client.query(config, ...rest)
+        if (!readsOnly(textOf(config))) await database.onWrite?.('all', root)
+        return result
+      },
+    }
+    return prepareQuery.apply(Object.create(this, { client: { value: telling } }) as Session, args)
+  }
+}
+
+function textOf(config: unknown): string {
+  return typeof config === 'string' ? config : ((config as { text?: string }).text ?? '')
+}
+
+function isNoop(cache: DrizzleCache): boolean {
+  return cache.constructor.name === 'NoopCache'
+}
+
+function note(known: Set<string>, tables: readonly string[] | undefined): void {
+  for (const table of tables ?? []) known.add(table)
+}
+
+function tablesOfSchema(orm: Internals): string[] {
+  const schema = (orm._.fullSchema ?? orm._.schema ?? {}) as Record<string, unknown>
+  return Object.values(schema).flatMap((table) => {
+    const named = table as Record<symbol, string | undefined> | null
+    const name = typeof named === 'object' ? named?.[TABLE_NAME] : undefined
+    if (name === undefined) return []
+    const within = named?.[TABLE_SCHEMA]
+    return [within === undefined ? name : `${within}.${name}`]
+  })
+}
