@@ -1,0 +1,71 @@
+/**
+ * One PostgreSQL connection and one transaction for Kysely and Drizzle.
+ *
+ * @module
+ */
+export type { DrizzleLike, DrizzleTransaction } from './drizzle/types.ts'
+export {
+  AmbiguousDatabaseError,
+  ClientReleasedError,
+  ControlStatementError,
+  DifferentPoolError,
+  DisposeError,
+  HookError,
+  InvalidArgumentError,
+  isSharedConnectionError,
+  NoTransactionError,
+  OptionsConflictError,
+  PropagationError,
+  Rollback,
+  RollbackOnlyError,
+  SharedConnectionError,
+  TransactionAbortedError,
+  TransactionClosedError,
+  TransactionDriftError,
+  TransactionOptionError,
+  TransactionOutcomeUnknownError,
+  TurnTimeoutError,
+} from './errors.ts'
+export {
+  type InstallExtension,
+  type KyselyExtensions,
+  registerExtension,
+  type SharedConnectionExtension,
+} from './shared/extension.ts'
+export type { TransactionFrame, TransactionState } from './shared/frame-view.ts'
+export {
+  CHANNELS,
+  type ConnectionEvent,
+  type HookEvent,
+  type NoticeEvent,
+  type QueryEvent,
+  type SavepointEvent,
+  type TransactionEvent,
+} from './instrumentation/channels.ts'
+export { logQueries, type LogOptions } from './instrumentation/log-queries.ts'
+export type { KyselyOptions } from './kysely/extend.ts'
+export type {
+  SharedConnectionBuilder,
+  SharedControlledTransaction,
+  SharedControlledTransactionBuilder,
+  SharedTransactionBuilder,
+} from './kysely/types.ts'
+export type { SharedConnectionOptions } from './pool/settings.ts'
+export type {
+  ClientOf,
+  SharedConnection,
+  SharedKysely,
+  SharedTransaction,
+} from './shared/shared-connection.ts'
+export { shareConnection } from './shared/shared-pool.ts'
+export type { AccessMode, IsolationLevel, TransactionModes } from './sql/control-command.ts'
+export type { FrameState, Layer } from './transaction/frame.ts'
+export type { Outcome } from './transaction/outcome.ts'
+export type { HookFunction, HookOptions, Hooks } from './transaction/register-hook.ts'
+export type {
+  MaybeContext,
+  MaybeOptions,
+  Propagation,
+  TransactionContext,
+  TransactionOptions,
+} from './shared/transaction-block.ts'

@@ -1,0 +1,64 @@
+import type { DrizzleLike } from '../drizzle/types.ts'
+import { InvalidArgumentError } from '../errors.ts'
+import type { Kysely } from '../kysely/types.ts'
+import type { SharedConnectionOptions } from '../pool/settings.ts'
+import type { SharedKysely } from './shared-connection.ts'
+import { shareWithKysely } from './shared-pool.ts'
+
+/** The options of `db.extension('shared-connection', …)`. */
+export interface SharedConnectionExtension<O extends DrizzleLike> extends SharedConnectionOptions {
+  /** The Drizzle database to share with. May be left out where exactly one is shared already. */
+  readonly drizzle?: O
+}
+
+/**
+ * Extensions that others have registered: add yours by declaration merging.
+ *
+ * ```ts
+ * declare module 'shared-connection' {
+ *   interface KyselyExtensions<DB> { audited: (options: { table: string }) => Kysely<DB> }
+ * }
+ * ```
+ */
+// eslint-disable-next-line typescript/no-unused-vars -- DB is for those who merge into it
+export interface KyselyExtensions<DB> {}
+
+/** What installs an extension: gets the database and the arguments, gives what `extension()` gives. */
+export type InstallExtension = (db: Kysely<never>, ...args: never[]) => unknown
+
+const extensions = new Map<string, InstallExtension>()
+
+/**
+ * Registers an extension for `db.extension(name)`. The same one twice is registered once.
+ *
+ * @throws {@link InvalidArgumentError} for a name that another extension has
+ */
+export function registerExtension(name: string, install: InstallExtension): void {
+  if (typeof name !== 'string' || typeof install !== 'function') {
+    throw new InvalidArgumentError('registerExtension takes a name and a function')
+  }
+  const known = extensions.get(name)
+  if (known !== undefined && known !== install) {
+    throw new InvalidArgumentError(
+      `an extension ${JSON.stringify(name)} is registered already. Choose another name`,
+    )
+  }
+  extensions.set(name, install)
+}
+
+/** Finds an extension and installs it. */
+export function installExtension(db: Kysely<never>, args: readonly unknown[]): unknown {
+  const [name, ...rest] = args
+  const install = extensions.get(name as string)
+  if (install !== undefined) return install(db, ...(rest as never[]))
+  throw new InvalidArgumentError(
+    `there is no extension ${JSON.stringify(name)}; there are ${[...extensions.keys()].join(', ')}`,
+  )
+}
+
+const shareConnectionExtension = <O extends DrizzleLike>(
+  db: Kysely<never>,
+  options?: SharedConnectionExtension<O>,
+): SharedKysely<never, O> => shareWithKysely(db, options)
+
+registerExtension('shared-connection', shareConnectionExtension)

@@ -1,0 +1,206 @@
+import { adoptSession, drizzleForLease, sessionOf } from '../drizzle/adopt-session.ts'
+import type { DrizzleLike } from '../drizzle/types.ts'
+import { AmbiguousDatabaseError, InvalidArgumentError, TransactionClosedError } from '../errors.ts'
+import { hooksOn, stateOf, viewOf } from './frame-view.ts'
+import type { SharedConnection, SharedKysely } from './shared-connection.ts'
+import { extendKysely, type KyselyOptions, makeKysely } from '../kysely/extend.ts'
+import { kyselyForLease } from '../kysely/for-lease.ts'
+import { type Bridge, bridgeOf } from '../kysely/shared-kysely.ts'
+import type { ExtendedKysely, Kysely } from '../kysely/types.ts'
+import { type Adoption, adopted, adoptPool, kindOf, poolOf } from '../pool/adopt.ts'
+import { frameOfHandle, type Held, heldBy } from '../pool/handles.ts'
+import type { Lease } from '../pool/lease.ts'
+import type { SharedConnectionOptions } from '../pool/settings.ts'
+import { withClient } from '../pool/with-client.ts'
+import type { Frame } from '../transaction/frame.ts'
+import type { Hooks } from '../transaction/register-hook.ts'
+import { type MaybeOptions, runTransaction, type TransactionOptions } from './transaction-block.ts'
+
+/** What the package keeps for one adopted pool. */
+class SharedPool {
+  readonly adoption: Adoption
+  readonly orm: DrizzleLike
+  readonly bridge: Bridge
+  readonly #sessions = new Map<object, () => void>()
+  #kysely: ExtendedKysely<unknown, unknown> | undefined
+
+  constructor(adoption: Adoption, orm: DrizzleLike) {
+    this.adoption = adoption
+    this.orm = orm
+    const hooksOf = (handle?: object): Hooks =>
+      hooksOn((on) => this.frameFor(on ?? handle) ?? undefined)
+    this.bridge = { database: adoption.database, shared: this.#surface(hooksOf()), hooksOf }
+  }
+
+  adopt(orm: DrizzleLike): void {
+    const session = sessionOf(orm)
+    if (this.#sessions.has(session)) return
+    this.#sessions.set(session, adoptSession(orm, this.adoption.database))
+  }
+
+  extend<DB>(db: Kysely<DB>): ExtendedKysely<DB, unknown> {
+    const extended = extendKysely<DB, unknown>(db, this.bridge)
+    this.#kysely ??= extended as unknown as ExtendedKysely<unknown, unknown>
+    return extended
+  }
+
+  /** The frame of a handle, or of the code that calls. */
+  frameFor(handle: object | undefined): Frame | undefined {
+    const { database } = this.adoption
+    if (handle !== undefined) return frameOfHandle(this.#held(handle))
+    const { ambient } = database
+    if (ambient === undefined || ambient.ended) return ambient
+    return database.connectionOf(ambient).stack.innermostOf(ambient)
+  }
+
+  #held(handle: unknown): Held {
+    const held = heldBy(handle)
+    if (held?.database === this.adoption.database) return held
+    throw new InvalidArgumentError(
+      `expected a transaction handle of this database (tx or trx), got ${kindOf(handle)}`,
+    )
+  }
+
+  #frameOf(handle: object): Frame {
+    const frame = this.frameFor(handle)
+    if (frame !== undefined) return frame
+    throw new InvalidArgumentError('the handle is in no transaction')
+  }
+
+  #plainKysely(): ExtendedKysely<unknown, unknown> {
+    return (this.#kysely ??= makeKysely(this.bridge, poolOf(this.adoption)))
+  }
+
+  #drizzleFor(handle: object): unknown {
+    if (bridgeOf(handle) === undefined && heldBy(handle)) return handle
+    return drizzleForLease(this.orm, this.adoption.database, this.#held(handle).lease)
+  }
+
+  #kyselyFor(handle: object, db = this.#plainKysely()): unknown {
+    const { lease } = this.#held(handle)
+    if (bridgeOf(handle) !== undefined) return handle
+    return kyselyForLease(db, this.bridge, poolOf(this.adoption), lease)
+  }
+
+  #contextOf(lease: Lease | undefined): object {
+    const shared = this
+    const { database } = this.adoption
+    const frame = lease?.opened ?? lease?.joined
+    if (lease === undefined || frame === undefined) {
+      const { ambient } = database
+      return {
+        tx: this.orm,
+        trx: this.#plainKysely(),
+        frame: ambient && viewOf(ambient),
+      }
+    }
+    return {
+      get tx() {
+        return drizzleForLease(shared.orm, database, lease)
+      },
+      get trx() {
+        return kyselyForLease(shared.#plainKysely(), shared.bridge, poolOf(shared.adoption), lease)
+      },
+      frame: viewOf(frame),
+    }
+  }
+
+  #dispose(): void {
+    this.adoption.dispose()
+    for (const restore of this.#sessions.values()) restore()
+    this.#sessions.clear()
+    pools.delete(this.adoption)
+  }
+
+  /** What users see. It is made of closures, so that all of it can be destructured. */
+  #surface(hooks: Hooks): SharedConnection {
+    const shared = this
+    const { database } = this.adoption
+    return {
+      ...hooks,
+      get inTransaction() {
+        const { ambient } = database
+        return ambient !== undefined && !ambient.ended
+      },
+      get current() {
+        const frame = shared.frameFor(undefined)
+        return frame === undefined || frame.ended ? undefined : stateOf(frame)
+      },
+      kysely: (options?: KyselyOptions) =>
+        makeKysely(shared.bridge, poolOf(shared.adoption), options),
+      transaction: (fn: (context: never) => unknown, options?: TransactionOptions | MaybeOptions) =>
+        runTransaction(database, (lease) => shared.#contextOf(lease) as never, fn, options),
+      within: async (handle: object, fn: () => unknown) => {
+        const { lease } = shared.#held(handle)
+        const frame = lease.frame ?? shared.#frameOf(handle)
+        if (frame.ended) throw new TransactionClosedError(frame, 'within() has nothing to run in')
+        return database.within(frame, async () => fn())
+      },
+      of: (handle: object) => viewOf(shared.#frameOf(handle)),
+      drizzleFor: (handle: object) => shared.#drizzleFor(handle),
+      kyselyFor: (handle: object, db?: ExtendedKysely<unknown, unknown>) =>
+        shared.#kyselyFor(handle, db),
+      outside: (fn: () => unknown) => database.outside(async () => fn()),
+      withClient: (fn: (client: never) => unknown) =>
+        withClient(database, (client) => fn(client as never)),
+      dispose: () => shared.#dispose(),
+    } as unknown as SharedConnection
+  }
+}
+
+const pools = new Map<Adoption, SharedPool>()
+
+/**
+ * Adopts a Drizzle database on node-postgres, so that Kysely can share its connections and
+ * transactions. The pool is the identity: the same database, or another on the same pool, gives the
+ * same object. Sends nothing and opens no connection.
+ *
+ * ```ts
+ * const shared = shareConnection(orm)
+ * const db = shared.kysely<Database>()
+ * ```
+ *
+ * @throws {@link InvalidArgumentError} for anything but a Drizzle database on `pg` 8.21 or newer
+ * @throws {@link OptionsConflictError} for options other than those it was adopted with
+ */
+export function shareConnection<O extends DrizzleLike>(
+  orm: O,
+  options: SharedConnectionOptions = {},
+): SharedConnection<O> {
+  return poolFor(orm, options).bridge.shared as unknown as SharedConnection<O>
+}
+
+/** What `db.extension('shared-connection', …)` does. */
+export function shareWithKysely<DB, O extends DrizzleLike>(
+  db: Kysely<DB>,
+  options: { readonly drizzle?: O } & SharedConnectionOptions = {},
+): SharedKysely<DB, O> {
+  const { drizzle, ...rest } = options
+  const pool = drizzle === undefined ? theOnlyPool() : poolFor(drizzle, rest)
+  return pool.extend(db) as unknown as SharedKysely<DB, O>
+}
+
+function poolFor(orm: DrizzleLike, options: SharedConnectionOptions): SharedPool {
+  sessionOf(orm)
+  const adoption = adoptPool(orm.$client, options)
+  let pool = pools.get(adoption)
+  if (pool === undefined) {
+    pool = new SharedPool(adoption, orm)
+    pools.set(adoption, pool)
+  }
+  pool.adopt(orm)
+  return pool
+}
+
+function theOnlyPool(): SharedPool {
+  const [first, ...others] = pools.values()
+  if (first !== undefined && others.length === 0) return first
+  const names = adopted().map(
+    ({ database }, index) => database.settings.name ?? `number ${index + 1}`,
+  )
+  throw new AmbiguousDatabaseError(
+    names.length === 0
+      ? 'no Drizzle database is shared yet. Give yours: db.extension("shared-connection", { drizzle: orm })'
+      : `several Drizzle databases are shared (${names.join(', ')}). Say which: db.extension("shared-connection", { drizzle: orm })`,
+  )
+}
