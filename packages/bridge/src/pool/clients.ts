@@ -31,9 +31,7 @@ export class Handle {
   /** The handle that the calling code speaks through. */
   static current(database: Database): Handle | undefined {
     const link = currentLink()
-    return link?.kind === 'via' && link.database === database
-      ? (link.handle as Handle | undefined)
-      : undefined
+    return link?.database === database && link.handle instanceof Handle ? link.handle : undefined
   }
 }
 

@@ -94,7 +94,7 @@ async function open(
   link: Link | undefined,
 ): Promise<QueryResult> {
   const { connection, layer, parent } = lease
-  const around = lease.link?.parent ?? link
+  const around = lease.link === undefined ? link : lease.link.parent
   if (begun && parent !== undefined && lease.joins) {
     join(database, lease, parent, modes)
     return acknowledged('BEGIN')

@@ -154,7 +154,7 @@ export class Transactions {
       frame.state = 'aborted'
       assertNotAborted(frame)
     }
-    if (frame.doomed !== undefined || frame.rollsBackOnExit) return this.#giveUp(frame, layer)
+    if (isGivenUp(frame)) return this.#giveUp(frame, layer)
 
     const { lazy } = this.#settings
     const sql = releaseSql(nameOf(frame))
@@ -172,14 +172,14 @@ export class Transactions {
 
   async #commit(frame: Frame, layer: Layer): Promise<QueryResult> {
     try {
-      await this.#lastCalls(frame)
+      if (frame.failure === undefined && !isGivenUp(frame)) await this.#lastCalls(frame)
     } catch (error) {
       frame.thrown = { error }
       await this.undo(frame, layer)
       throw error
     }
     if (frame.ended) return this.#keepEnded(frame)
-    if (frame.doomed !== undefined || frame.rollsBackOnExit) return this.#giveUp(frame, layer)
+    if (isGivenUp(frame)) return this.#giveUp(frame, layer)
 
     const { outcome, failure } = await sendCommit(this.#connection, frame, layer)
     this.#connection.stack.end(frame, outcome)
@@ -285,6 +285,11 @@ function assertNotAborted(frame: Frame): void {
     `${describe(frame)} is aborted: a statement in it has failed, and only a rollback can end it`,
     frame,
   )
+}
+
+/** Whether it was marked for a rollback, however its block ends. */
+function isGivenUp(frame: Frame): boolean {
+  return frame.doomed !== undefined || frame.rollsBackOnExit
 }
 
 function nameOf(savepoint: Frame): string {

@@ -1,4 +1,5 @@
 import { currentLink, Link, runIn } from '../transaction/scope.ts'
+import { Connection } from './connection.ts'
 import type { Database } from './database.ts'
 import type { PgClient } from './pg.ts'
 
@@ -11,10 +12,13 @@ export async function withClient<T>(
   fn: (client: PgClient) => Promise<T> | T,
 ): Promise<T> {
   const link = currentLink()
+  const held = heldUnder(link, database)
+  if (held !== undefined) return fn(held.client)
+
   const frame = database.ambient
   const lease = await database.lend('plain', 'pg')
   const { connection } = lease
-  const inside = new Link(link, database, 'via')
+  const inside = new Link(link, database, 'via', connection)
   const run = async (): Promise<T> => {
     connection.heldBy = inside
     try {
@@ -31,4 +35,15 @@ export async function withClient<T>(
   } finally {
     await lease.release()
   }
+}
+
+/** The connection whose client the calling code has in its hands already. */
+function heldUnder(link: Link | undefined, database: Database): Connection | undefined {
+  for (let at = link; at !== undefined; at = at.parent) {
+    const { handle } = at
+    if (at.database === database && handle instanceof Connection && handle.heldBy === at) {
+      return handle
+    }
+  }
+  return undefined
 }

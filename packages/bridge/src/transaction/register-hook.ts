@@ -62,6 +62,9 @@ export async function registerHook(
       `scope was ${JSON.stringify(scope)}; give "savepoint" or "transaction"`,
     )
   }
+  if (outside !== undefined && outside !== 'run' && outside !== 'throw') {
+    throw new InvalidArgumentError(`outside was ${JSON.stringify(outside)}; give "run" or "throw"`)
+  }
   const frame = frameFor()
   if (frame === undefined) {
     if (outside === 'throw') {
@@ -75,5 +78,6 @@ export async function registerHook(
   }
   const run = captureContext()
   const home = scope === 'transaction' ? frame.root : frame
-  home.hooks.add({ kind, run: (link, outcome) => run(link, () => fn(outcome)) })
+  // async, so that a lazy builder which it returns is awaited there
+  home.hooks.add({ kind, run: (link, outcome) => run(link, async () => fn(outcome)) })
 }
