@@ -1,0 +1,31 @@
+/** A version of a library: how people call it, and its name in this package's dependencies. */
+interface Library {
+  readonly version: string
+  readonly alias: string
+}
+
+/** One version of each library. */
+export interface Combination {
+  readonly name: string
+  readonly kysely: Library
+  readonly drizzle: Library
+}
+
+const kyselys: readonly Library[] = [
+  { version: '0.29', alias: 'kysely' },
+  { version: '0.28', alias: 'kysely-0.28' },
+]
+
+const drizzles: readonly Library[] = [
+  { version: '0.45', alias: 'drizzle-orm' },
+  { version: '1.0', alias: 'drizzle-orm-1' },
+]
+
+/** What touches a library is tested, and its types are checked, on each of these. */
+export const combinations: readonly Combination[] = kyselys.flatMap((kysely) =>
+  drizzles.map((drizzle) => ({
+    name: `kysely-${kysely.version}+drizzle-${drizzle.version}`,
+    kysely,
+    drizzle,
+  })),
+)

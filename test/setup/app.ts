@@ -1,0 +1,140 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { drizzle } from 'drizzle-orm/node-postgres'
+import { integer, pgTable, serial, text } from 'drizzle-orm/pg-core'
+import { type Generated, Kysely, PostgresDialect } from 'kysely'
+import { Pool, type PoolConfig } from 'pg'
+import Cursor from 'pg-cursor'
+import {
+  CHANNELS,
+  type NoticeEvent,
+  type SharedConnection,
+  type SharedConnectionOptions,
+  type SharedKysely,
+  shareConnection,
+} from 'shared-connection'
+import 'shared-connection/register'
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest'
+import { useDatabase } from './database.ts'
+import { tap } from './tap.ts'
+import { listen, type Transcript } from './transcript.ts'
+
+export const notes = pgTable('note', {
+  id: serial('id').primaryKey(),
+  text: text('text').notNull(),
+})
+
+export const replies = pgTable('reply', {
+  id: serial('id').primaryKey(),
+  note_id: integer('note_id').notNull(),
+  text: text('text').notNull(),
+})
+
+export interface Schema {
+  note: { id: Generated<number>; text: string }
+  reply: { id: Generated<number>; note_id: number; text: string }
+}
+
+const makeDrizzle = (pool: Pool) => drizzle({ client: pool })
+export type Orm = ReturnType<typeof makeDrizzle>
+
+/** An application on both layers, with a database to itself. */
+export interface App {
+  readonly url: string
+  readonly pool: Pool
+  readonly orm: Orm
+  readonly db: SharedKysely<Schema, Orm>
+  readonly shared: SharedConnection<Orm>
+  /** A connection of its own, which sees what is committed. */
+  readonly observer: Pool
+  readonly transcript: Transcript
+  /** The texts of the committed notes, in the order of their making. */
+  rows(): Promise<string[]>
+}
+
+export interface AppOptions {
+  readonly pool?: PoolConfig
+  readonly shared?: SharedConnectionOptions
+  /** Nobody subscribes to a channel: the transcript is taken at the clients. */
+  readonly unheard?: boolean
+}
+
+/**
+ * Gives the calling test file an application. After each test nothing may be left: no client in
+ * use, no open transaction, no warning of the server.
+ */
+export function useApp(options: AppOptions = {}): App {
+  const database = useDatabase()
+  let app: App | undefined
+  let warnings: string[] = []
+  const onNotice = (notice: unknown): void => {
+    const { severity, message } = notice as NoticeEvent
+    if (severity === 'WARNING') warnings.push(message)
+  }
+  const onWarning = (warning: Error): void => {
+    warnings.push(`${warning.name}: ${warning.message}`)
+  }
+
+  beforeAll(async () => {
+    app = await start(database.url, options)
+    if (!options.unheard) subscribe(CHANNELS.notice, onNotice)
+    else app.pool.on('connect', (client) => client.on('notice', onNotice))
+    process.on('warning', onWarning)
+  })
+  beforeEach(() => {
+    warnings = []
+    app?.transcript.clear()
+  })
+  afterEach(async () => {
+    const { pool, observer } = app as App
+    const left = { inUse: pool.totalCount - pool.idleCount, waiting: pool.waitingCount }
+    // closed, so that a test that fails here does not stop those after it
+    const { rows } = await observer.query(
+      `select state, pg_terminate_backend(pid) as closed from pg_stat_activity
+       where datname = current_database() and state like 'idle in transaction%'`,
+    )
+    await observer.query('truncate note, reply restart identity')
+    expect(warnings).toEqual([])
+    expect(left, 'clients in use').toEqual({ inUse: 0, waiting: 0 })
+    expect(rows, 'open transactions').toEqual([])
+  })
+  afterAll(async () => {
+    unsubscribe(CHANNELS.notice, onNotice)
+    process.off('warning', onWarning)
+    app?.transcript.stop()
+    app?.shared.dispose()
+    await app?.pool.end()
+    await app?.observer.end()
+  })
+
+  return new Proxy({} as App, { get: (_, key) => Reflect.get(app as App, key) })
+}
+
+async function start(url: string, options: AppOptions): Promise<App> {
+  const pool = new Pool({ connectionString: url, max: 5, ...options.pool })
+  const observer = new Pool({ connectionString: url, max: 2 })
+  await observer.query(`
+    create table note (id serial primary key, text text not null unique);
+    create table reply (
+      id serial primary key,
+      note_id int not null references note deferrable initially immediate,
+      text text not null)`)
+  const orm = makeDrizzle(pool)
+  const shared = shareConnection(orm, options.shared)
+  const db = new Kysely<Schema>({
+    dialect: new PostgresDialect({ pool: orm.$client, cursor: Cursor }),
+  }).extension('shared-connection', { drizzle: orm })
+  const transcript = options.unheard ? tap(pool) : listen()
+  return {
+    url,
+    pool,
+    orm,
+    db,
+    shared,
+    observer,
+    transcript,
+    async rows() {
+      const found = await observer.query<{ text: string }>('select text from note order by id')
+      return found.rows.map(({ text }) => text)
+    },
+  }
+}

@@ -1,0 +1,46 @@
+import type { Pool, PoolClient } from 'pg'
+import type { Transcript } from './transcript.ts'
+
+/** The protocol connection inside a client of pg, as far as it tells what is sent. */
+interface ProtocolConnection {
+  parse(message: { name?: string; text: string }): void
+  bind(message: { statement?: string; values?: readonly unknown[] }): void
+  query(text: string): void
+}
+
+const CONTROL = /^(begin|start transaction|savepoint|release|rollback|commit|set transaction)\b/i
+
+/** Listens at the clients themselves, for tests in which nobody subscribes to a channel. */
+export function tap(pool: Pool): Transcript {
+  let lines: string[] = []
+  const note = (text: string, values: readonly unknown[] = []): void => {
+    const verb = text.trim().split(/\s/, 1)[0]?.toLowerCase() ?? ''
+    lines.push(CONTROL.test(text) ? text : [verb, ...values.map(String)].join(' '))
+  }
+  const listenAt = (client: PoolClient): void => {
+    const { connection } = client as unknown as { connection: ProtocolConnection }
+    const { parse, bind, query } = connection
+    const texts = new Map<string, string>()
+    connection.parse = function (message) {
+      texts.set(message.name ?? '', message.text)
+      parse.call(this, message)
+    }
+    connection.bind = function (message) {
+      note(texts.get(message.statement ?? '') ?? '', message.values)
+      bind.call(this, message)
+    }
+    connection.query = function (text) {
+      note(text)
+      query.call(this, text)
+    }
+  }
+  pool.on('connect', listenAt)
+  return {
+    lines: () => lines,
+    events: () => [],
+    clear: () => {
+      lines = []
+    },
+    stop: () => pool.off('connect', listenAt),
+  }
+}

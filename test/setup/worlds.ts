@@ -1,0 +1,65 @@
+import { type App, type AppOptions, notes } from './app.ts'
+
+/** One way to open a block and to write in it: a layer, through its global object. */
+export interface Speaker {
+  readonly name: 'drizzle' | 'kysely' | 'shared'
+  /** Runs `fn` in a transaction, or in a savepoint where one is open. */
+  block<T>(app: App, fn: () => Promise<T>): Promise<T>
+  /** Writes a note with the layer's own global object. */
+  note(app: App, text: string): Promise<unknown>
+}
+
+export const drizzleSpeaker: Speaker = {
+  name: 'drizzle',
+  block: (app, fn) => app.orm.transaction(() => fn()),
+  note: (app, text) => app.orm.insert(notes).values({ text }),
+}
+
+export const kyselySpeaker: Speaker = {
+  name: 'kysely',
+  block: (app, fn) => app.db.transaction().execute(() => fn()),
+  note: (app, text) => app.db.insertInto('note').values({ text }).execute(),
+}
+
+export const sharedSpeaker: Speaker = {
+  name: 'shared',
+  block: (app, fn) => app.shared.transaction(() => fn()),
+  note: (app, text) => app.pool.query('insert into note (text) values ($1)', [text]),
+}
+
+export const speakers = [drizzleSpeaker, kyselySpeaker, sharedSpeaker] as const
+
+/** Who is outside, and who is inside. */
+export interface World {
+  readonly name: string
+  readonly outer: Speaker
+  readonly inner: Speaker
+}
+
+/** Every ordered pair of layers, each in itself too. */
+export const worlds: readonly World[] = speakers.flatMap((outer) =>
+  speakers.map((inner) => ({ name: `${outer.name} ⊃ ${inner.name}`, outer, inner })),
+)
+
+/** One way to run an application. */
+export interface Manner {
+  readonly name: string
+  readonly options: AppOptions
+}
+
+/** What must not change anything but the round trips: every behaviour holds in each of these. */
+export const manners: readonly Manner[] = [
+  { name: 'lazy', options: {} },
+  { name: 'not lazy', options: { shared: { lazy: false } } },
+  { name: 'pipeline', options: { pool: { pipeline: true } } },
+  { name: 'unheard', options: { unheard: true } },
+]
+
+/** The lines of a transcript. Those in parentheses are only sent where nothing is held back. */
+export function sentIn({ options }: Manner, lines: readonly string[]): string[] {
+  const isLazy = options.shared?.lazy ?? true
+  return lines.flatMap((line) => {
+    if (!line.startsWith('(')) return [line]
+    return isLazy ? [] : [line.slice(1, -1)]
+  })
+}

@@ -1,0 +1,2 @@
+import 'shared-connection'
+import 'shared-connection/register'

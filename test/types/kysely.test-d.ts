@@ -1,0 +1,87 @@
+import { drizzle } from 'drizzle-orm/node-postgres'
+import { CamelCasePlugin, Kysely, PostgresDialect, type Transaction } from 'kysely'
+import type { PoolClient } from 'pg'
+import { type SharedConnection, type SharedKysely, shareConnection } from 'shared-connection'
+import 'shared-connection/register'
+import { expectTypeOf } from 'vitest'
+
+interface Schema {
+  note: { id: number; text: string }
+}
+
+const orm = drizzle('postgres://localhost/app')
+const plain = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: orm.$client }) })
+const db = plain.extension('shared-connection', { drizzle: orm })
+
+// The user's schema survives, here and in all that is derived.
+expectTypeOf(db).toEqualTypeOf<SharedKysely<Schema, typeof orm>>()
+expectTypeOf(db.selectFrom('note').select('text').execute()).resolves.toEqualTypeOf<
+  { text: string }[]
+>()
+expectTypeOf(
+  db.withSchema('public').selectFrom('note').select('id').execute(),
+).resolves.toEqualTypeOf<{ id: number }[]>()
+expectTypeOf(db.withPlugin(new CamelCasePlugin()).shared).toEqualTypeOf<
+  SharedConnection<typeof orm, Schema>
+>()
+const wider = db.withTables<{ reply: { body: string } }>()
+expectTypeOf(wider.selectFrom('reply').select('body').execute()).resolves.toEqualTypeOf<
+  { body: string }[]
+>()
+expectTypeOf(wider.inTransaction).toEqualTypeOf<boolean>()
+
+// It is a Kysely wherever one is asked for, and its transaction is a transaction.
+expectTypeOf(db).toExtend<Kysely<Schema>>()
+declare function repository(trx: Transaction<Schema>): Promise<void>
+declare function anyKysely(kysely: Kysely<Schema>): Promise<void>
+export const nested = db.transaction().execute(async (trx) => {
+  await repository(trx)
+  await anyKysely(trx)
+  await trx.afterCommit(() => undefined)
+  expectTypeOf(
+    trx.withSchema('public').selectFrom('note').select('text').execute(),
+  ).resolves.toEqualTypeOf<{ text: string }[]>()
+  // A transaction nests, on Kysely 0.29 too, which types it as never.
+  return trx.transaction().execute(async (inner) => {
+    await repository(inner)
+    return 7
+  })
+})
+expectTypeOf(nested).resolves.toEqualTypeOf<number>()
+
+export const controlled = db
+  .startTransaction()
+  .setIsolationLevel('serializable')
+  .execute()
+  .then(async (trx) => {
+    const marked = await trx.savepoint('mark').execute()
+    await marked.afterRollback(() => undefined)
+    await marked.rollbackToSavepoint('mark').execute()
+    // @ts-expect-error there is no such savepoint
+    await marked.releaseSavepoint('other').execute()
+    await trx.commit().execute()
+  })
+
+// @ts-expect-error a database is no transaction
+export const mistaken = repository(db)
+// @ts-expect-error there is no such table
+db.selectFrom('reply')
+// @ts-expect-error there is no such extension
+plain.extension('shared-conection', { drizzle: orm })
+// @ts-expect-error there is no such option
+plain.extension('shared-connection', { drizzle: orm, nest: true })
+// @ts-expect-error not a Drizzle database
+plain.extension('shared-connection', { drizzle: 'orm' })
+// @ts-expect-error a hook is a function
+void db.afterCommit('hook')
+// @ts-expect-error there is no such scope
+void db.afterCommit(() => undefined, { scope: 'database' })
+
+const shared = shareConnection(orm)
+expectTypeOf(shared.kysely<Schema>()).toEqualTypeOf<SharedKysely<Schema, typeof orm>>()
+expectTypeOf(shared.current?.frames).toExtend<readonly { layer: string }[] | undefined>()
+void shared.withClient(async (client) => {
+  expectTypeOf(client).toEqualTypeOf<PoolClient>()
+})
+// @ts-expect-error Drizzle's pool is not Kysely's to choose
+shared.kysely<Schema>({ pool: orm.$client })

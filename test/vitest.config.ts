@@ -1,0 +1,57 @@
+import { defineConfig, type Plugin, type TestProjectInlineConfiguration } from 'vitest/config'
+import { type Combination, combinations } from './combinations.ts'
+
+// The package is tested from its source. Given conditions replace the default ones.
+const conditions = ['@shared-connection/source', 'module', 'node', 'development|production']
+
+const report = process.env['TEST_REPORT']
+
+export default defineConfig({
+  test: {
+    reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],
+    globalSetup: 'setup/global.ts',
+    // Half of the time a test waits for the server, so one core is not left to it.
+    maxWorkers: '100%',
+    projects: [pure(), ...combinations.map(onLibraries)],
+  },
+})
+
+/** What needs neither library nor database runs once. */
+function pure(): TestProjectInlineConfiguration {
+  return {
+    ...onSource(),
+    test: { name: 'core', include: ['core/**/*.test.ts'] },
+  }
+}
+
+function onLibraries(combination: Combination): TestProjectInlineConfiguration {
+  return {
+    ...onSource(librariesOf(combination)),
+    test: {
+      name: combination.name,
+      include: ['**/*.test.ts'],
+      exclude: ['core/**', 'node_modules/**'],
+      provide: { combination },
+    },
+  }
+}
+
+function onSource(...plugins: Plugin[]): TestProjectInlineConfiguration {
+  return { extends: true, plugins, ssr: { resolve: { conditions } } }
+}
+
+/** Makes `kysely` and `drizzle-orm` one version each, for the tests and for the package alike. */
+function librariesOf({ name, kysely, drizzle }: Combination): Plugin {
+  return {
+    // Vitest's cache of transformed modules tells projects apart by the names of their plugins.
+    name: `libraries-${name}`,
+    enforce: 'pre',
+    resolveId(source, _importer, options) {
+      const alias = source
+        .replace(/^kysely(?=$|\/)/, kysely.alias)
+        .replace(/^drizzle-orm(?=$|\/)/, drizzle.alias)
+      // As seen from this package, the only one that has every version.
+      return this.resolve(alias, import.meta.filename, { ...options, skipSelf: true })
+    },
+  }
+}
