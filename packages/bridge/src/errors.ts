@@ -96,14 +96,23 @@ export class TransactionClosedError extends SharedConnectionError {
 
 /**
  * The transaction did not commit, because of `cause`: a statement error that was swallowed, a
- * ROLLBACK by hand, or a lost connection. `isAbortedTransactionError` of Kysely holds for it.
+ * ROLLBACK by hand, or a lost connection. Where it comes out of a layer's call,
+ * `isAbortedTransactionError` of Kysely holds for it.
  */
 export class TransactionAbortedError extends SharedConnectionError {
   override readonly name = 'TransactionAbortedError'
 
   constructor(what: string, frame: Frame) {
     super(what, frame.failure === undefined ? undefined : { cause: frame.failure })
-    Object.defineProperty(this, KYSELY_ABORTED, { value: true })
+    if (frame.ended) this.brand()
+  }
+
+  /**
+   * Lets Kysely know the error. Its own builder takes it to say that its transaction has ended, and
+   * then sends no ROLLBACK: so not before the frame that the error is about is gone.
+   */
+  brand(): void {
+    Object.defineProperty(this, KYSELY_ABORTED, { value: true, configurable: true })
   }
 }
 

@@ -128,7 +128,11 @@ class BoundProvider implements ConnectionProvider {
     waiting.lease = await this.#database.lend(kind, layer, block, parent)
     waiting.lease.joins = false
     const nested = new LeasedConnection(leased.connection, this.#database, waiting)
-    return runIn(link?.parent, () => consumer(nested))
+    try {
+      return await runIn(link?.parent, () => consumer(nested))
+    } finally {
+      await waiting.lease.release()
+    }
   }
 }
 

@@ -7,6 +7,7 @@ import {
   Transaction,
   TransactionBuilder,
 } from 'kysely'
+import { TransactionAbortedError } from '../errors.ts'
 import { Handle } from '../pool/clients.ts'
 import type { Database } from '../pool/database.ts'
 import { hold } from '../pool/handles.ts'
@@ -117,15 +118,36 @@ class SharedTransactionBuilder extends TransactionBuilder<unknown> {
     const { database } = bridge
     const block = new Link(currentLink(), database, 'block')
     const handle = new Handle('block', 'kysely', block)
-    return runIn(block, () =>
-      handle.run(database, () =>
-        super.execute((trx) => {
-          const lease = handle.lease as Lease
-          shareTransaction(trx, bridge, lease)
-          return database.body(lease, () => callback(trx))
-        }),
-      ),
-    )
+    const execute = (): Promise<T> =>
+      super.execute(async (trx) => {
+        const lease = handle.lease as Lease
+        shareTransaction(trx, bridge, lease)
+        try {
+          return await database.body(lease, () => callback(trx))
+        } catch (error) {
+          throw new Thrown(error)
+        }
+      })
+    try {
+      return await runIn(block, () => handle.run(database, execute))
+    } catch (error) {
+      const thrown = error instanceof Thrown ? error.error : error
+      if (thrown instanceof TransactionAbortedError) thrown.brand()
+      throw thrown
+    }
+  }
+}
+
+/**
+ * Carries what a callback threw past Kysely's builder, which would take an error about another
+ * transaction, inside this one or elsewhere, for one about its own and send no ROLLBACK.
+ */
+class Thrown extends Error {
+  readonly error: unknown
+
+  constructor(error: unknown) {
+    super('thrown by the callback of a transaction')
+    this.error = error
   }
 }
 

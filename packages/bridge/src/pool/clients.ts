@@ -5,6 +5,7 @@ import type { Connection } from './connection.ts'
 import type { Database } from './database.ts'
 import type { Lease, LeaseKind } from './lease.ts'
 import type { PgClient, QueryResult, Submittable } from './pg.ts'
+import { PortalCursor } from './portal-cursor.ts'
 import { Statement } from './statement.ts'
 
 /** Who `pool.connect()` is called for, where the caller can not hold a client of its own. */
@@ -47,6 +48,10 @@ export function dispatch(
     throw new TypeError('Client was passed a null or undefined query')
   }
   const statement = new Statement(layer, config, values, callback)
+  if (statement.isSubmittable && layer === 'kysely' && database.frameOf(lease, currentLink())) {
+    // a cursor of Kysely's, which would keep the connection to itself until its end
+    return new PortalCursor(database, statement, lease)
+  }
   const answer = withCache(database, statement, lease, database.query(statement, lease))
   if (statement.isSubmittable) {
     const query = config as Submittable

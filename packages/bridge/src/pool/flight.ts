@@ -1,19 +1,16 @@
-import type { BindMessage, PgConnection, PgQuery, QueryClass, QueryResult } from './pg.ts'
+import type { BindMessage, PgConnection, PgQuery, QueryClass, QueryConfig } from './pg.ts'
 
 /** A query that takes control statements with it, in front of itself and before one Sync. */
 export interface Flight extends PgQuery {
+  /** The control statements, set before it is sent. */
+  riders: readonly string[]
   /** How many control statements the server has taken. The next one is what failed, if one did. */
   readonly landed: number
   /** Whether anything was written. A query that is refused before leaves its riders behind. */
   readonly written: boolean
 }
 
-type FlightClass = new (
-  riders: readonly string[],
-  config: unknown,
-  values: unknown,
-  callback: (error: Error | null | undefined, result?: QueryResult) => void,
-) => Flight
+type FlightClass = new (config: unknown, values?: unknown) => Flight
 
 const classes = new WeakMap<QueryClass, FlightClass>()
 
@@ -42,20 +39,19 @@ function extend(Query: QueryClass): FlightClass {
     /** The query's own name. Hidden while riders are answered: the client would book their ParseComplete on it. */
     declare ownName: string | undefined
 
-    constructor(
-      riders: readonly string[],
-      config: unknown,
-      values: unknown,
-      callback: (error: Error | null | undefined, result?: QueryResult) => void,
-    ) {
-      super(config, values, callback)
-      this.riders = riders
+    /** The client reads it from what it is given to send. */
+    declare query_timeout: number | undefined
+
+    constructor(config: unknown, values?: unknown) {
+      super(config, values)
+      this.query_timeout = (config as QueryConfig | undefined)?.query_timeout
+      this.riders = []
       this.landed = 0
       this.written = false
     }
 
     override get name(): string | undefined {
-      return this.landed === undefined || this.landed === this.riders.length
+      return this.riders === undefined || this.landed === this.riders.length
         ? this.ownName
         : undefined
     }

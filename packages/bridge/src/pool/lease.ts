@@ -67,17 +67,22 @@ export class Lease {
   }
 
   /**
-   * Gives the connection back. With a transaction still open on it, it is closed, which rolls that
-   * back. Inside a transaction the connection stays with that.
+   * Gives the connection back. What is still open on it is rolled back: in somebody's hands by
+   * closing it, in a block because its layer has left it. Inside a transaction the connection stays
+   * with that.
    */
   async release(discard?: boolean): Promise<void> {
     if (this.isReleased) return
     this.isReleased = true
-    if (this.#loan === undefined) return
-    const { opened } = this
-    if (opened === undefined || opened.ended) return this.#loan.giveBack(discard)
-    this.#loan.giveBack(true)
-    this.connection.onError(new Error('the client was released while its transaction was open'))
-    await this.connection.transactions.undo(opened, this.layer)
+    const { opened, connection } = this
+    const isOpen = opened !== undefined && !opened.ended
+    if (isOpen && this.kind === 'plain' && this.#loan !== undefined) {
+      this.#loan.giveBack(true)
+      connection.onError(new Error('the client was released while its transaction was open'))
+    }
+    if (opened !== undefined && (opened.state === 'lost' || (isOpen && this.kind === 'block'))) {
+      await connection.transactions.undo(opened, this.layer)
+    }
+    this.#loan?.giveBack(discard)
   }
 }

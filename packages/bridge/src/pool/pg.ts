@@ -60,6 +60,7 @@ export type QueryClass = new (config: unknown, values?: unknown, callback?: unkn
 export interface PgQuery extends Submittable {
   name?: string | undefined
   callback?: ((error: Error | null | undefined, result?: QueryResult) => void) | undefined
+  readonly _result: QueryResult & { addCommandComplete(message: unknown): void }
   requiresPreparation(): boolean
 }
 

@@ -85,6 +85,7 @@ export class Transactions {
       stack.endInside(frame, 'rolled-back')
       wire.drop(inner, refuse)
     }
+    wire.dropReleases(frame)
     const answer = this.#connection.command(
       new Statement(layer, rollbackToSql(nameOf(frame))),
       frame,

@@ -1,6 +1,6 @@
 import type { Frame } from '../transaction/frame.ts'
 import { Carrier } from './carrier.ts'
-import { flightClass } from './flight.ts'
+import { type Flight, flightClass } from './flight.ts'
 import {
   acknowledged,
   type PgClient,
@@ -66,6 +66,18 @@ export class Wire {
       onSend?.()
       return this.#query(statement)
     }) as Promise<QueryResult>
+  }
+
+  /** Sends a query of the bridge's own, which can be sent more than once. */
+  carry(flight: Flight, frame: Frame, onSend?: () => void): Promise<QueryResult> {
+    return this.#enqueue(frame, (riders) =>
+      this.#launch(flight, riders, onSend),
+    ) as Promise<QueryResult>
+  }
+
+  /** The client's own class of queries. */
+  get queryClass(): QueryClass {
+    return (this.#client.constructor as unknown as { Query: QueryClass }).Query
   }
 
   /** Sends what is held back, then lets `fn` speak to the client while nothing else does. */
@@ -198,25 +210,36 @@ export class Wire {
   }
 
   #fly(riders: readonly Rider[], statement?: Statement, onSend?: () => void): Promise<QueryResult> {
-    const Flight = flightClass(classOf(this.#client))
+    const Flight = flightClass(this.queryClass)
+    // an empty text is a statement too: the server answers it with nothing
+    const flight = new Flight(statement?.config ?? '', statement?.values)
+    return this.#launch(flight, riders, onSend)
+  }
+
+  async #launch(
+    flight: Flight,
+    riders: readonly Rider[],
+    onSend?: () => void,
+  ): Promise<QueryResult> {
     const landing = this.#observer.onRide(riders)
     onSend?.()
-    return new Promise((resolve, reject) => {
-      const flight = new Flight(
-        riders.map((rider) => rider.sql),
-        // an empty text is a statement too: the server answers it with nothing
-        statement?.config ?? '',
-        statement?.values,
-        (error, result) => {
+    flight.riders = riders.map((rider) => rider.sql)
+    try {
+      return await new Promise((resolve, reject) => {
+        flight.callback = (error, result) => {
           // refused before anything was written: the riders wait for the next statement
           if (!flight.written) this.#queue.unshift(...riders)
           else landing(flight.landed, error ?? undefined)
           if (error) reject(error)
           else resolve(result as QueryResult)
-        },
-      )
-      this.#send.call(this.#client, flight)
-    })
+        }
+        this.#send.call(this.#client, flight)
+      })
+    } catch (error) {
+      // as pg does: a trace that leads to the caller instead of the socket
+      if (error instanceof Error) Error.captureStackTrace(error)
+      throw error
+    }
   }
 }
 
@@ -229,8 +252,4 @@ const OPENS: { readonly [O in Rider['op']]: boolean } = {
 
 function isTrip(item: Rider | Trip): item is Trip {
   return 'run' in item
-}
-
-function classOf(client: PgClient): QueryClass {
-  return (client.constructor as unknown as { Query: QueryClass }).Query
 }

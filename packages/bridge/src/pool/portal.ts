@@ -1,0 +1,75 @@
+import { type Flight, flightClass } from './flight.ts'
+import type { PgConnection, QueryClass } from './pg.ts'
+
+/** A query whose rows are fetched page by page, from a portal of the server. */
+export interface Portal extends Flight {
+  /** What is sent when it is sent next. */
+  step: 'open' | 'fetch' | 'close'
+  /** Whether the server has given its last row. */
+  readonly isDone: boolean
+  /** Takes the rows of the last page. */
+  takeRows(): unknown[]
+}
+
+type PortalClass = new (text: string, values: readonly unknown[], pageSize: number) => Portal
+
+const classes = new WeakMap<QueryClass, PortalClass>()
+let portals = 0
+
+/**
+ * The class of portals for a client. Unlike pg-cursor, a portal ends every page with a Sync, so
+ * other statements can run between two pages. In a transaction it survives that.
+ *
+ * Source: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY
+ */
+export function portalClass(Query: QueryClass): PortalClass {
+  let known = classes.get(Query)
+  if (known === undefined) {
+    known = extend(Query)
+    classes.set(Query, known)
+  }
+  return known
+}
+
+function extend(Query: QueryClass): PortalClass {
+  return class extends flightClass(Query) implements Portal {
+    declare portal: string
+    declare rows: number
+    step: Portal['step'] = 'open'
+    isDone = false
+
+    constructor(text: string, values: readonly unknown[], pageSize: number) {
+      super({ text, portal: `sc_${++portals}`, rows: pageSize }, [...values])
+    }
+
+    takeRows(): unknown[] {
+      return this._result.rows.splice(0)
+    }
+
+    override submit(connection: PgConnection): Error | null {
+      if (this.step === 'open') {
+        const refusal = super.submit(connection) ?? null
+        if (refusal === null) connection.sync()
+        return refusal
+      }
+      if (this.step === 'fetch') connection.execute({ portal: this.portal, rows: this.rows })
+      else connection.close({ type: 'P', name: this.portal })
+      connection.sync()
+      return null
+    }
+
+    /** The page is full. pg's own query would ask for the next one at once. */
+    override handlePortalSuspended(): void {}
+
+    override handleCommandComplete(message: unknown, connection: PgConnection): void {
+      if (this.landed < this.riders.length) return super.handleCommandComplete(message, connection)
+      // pg's own query would send a Sync, which is sent already
+      this._result.addCommandComplete(message)
+      this.isDone = true
+    }
+
+    override handleEmptyQuery(): void {
+      this.isDone = true
+    }
+  }
+}
