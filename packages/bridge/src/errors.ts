@@ -1,4 +1,5 @@
 import type { Frame, FrameState } from './transaction/frame.ts'
+import { linesOf } from './transaction/origin.ts'
 import type { Outcome } from './transaction/outcome.ts'
 
 const BRAND = Symbol.for('shared-connection.error')
@@ -87,7 +88,7 @@ export class TransactionClosedError extends SharedConnectionError {
   constructor(frame: Frame, what: string) {
     super(
       `${what}: ${describe(frame)} ${ENDS[frame.state]}. To work outside it on purpose, use shared.outside().\n` +
-        `It began${stackOf(frame)}`,
+        `It began\n${linesOf(frame.origin)}`,
       frame.failure === undefined ? undefined : { cause: frame.failure },
     )
     this.state = frame.state
@@ -104,7 +105,6 @@ export class TransactionAbortedError extends SharedConnectionError {
 
   constructor(what: string, frame: Frame) {
     super(what, frame.failure === undefined ? undefined : { cause: frame.failure })
-    if (frame.ended) this.brand()
   }
 
   /**
@@ -129,6 +129,11 @@ export class RollbackOnlyError extends SharedConnectionError {
 /** What the server says of the transaction is not what was asked for: somebody moved it behind the bridge. */
 export class TransactionDriftError extends SharedConnectionError {
   override readonly name = 'TransactionDriftError'
+}
+
+/** All clients of the pool are held by transactions, and each of these waits for one more. */
+export class PoolExhaustedError extends SharedConnectionError {
+  override readonly name = 'PoolExhaustedError'
 }
 
 /** A wait for a turn on the connection took longer than `turnTimeout` while nothing went on there. */
@@ -185,17 +190,16 @@ export function suppress(error: unknown, failure: unknown): void {
   } else process.emitWarning(failure instanceof Error ? failure : String(failure))
 }
 
+/** The error for a statement that waits while its frame ends. */
+export function notSent(frame: Frame): TransactionClosedError {
+  return new TransactionClosedError(frame, 'the statement was not sent')
+}
+
 /** A frame in words: `the transaction (drizzle)`, `savepoint sp1 (kysely)`. */
 export function describe(frame: Frame): string {
   return frame.name === undefined
     ? `the transaction (${frame.layer})`
     : `savepoint ${frame.name} (${frame.layer})`
-}
-
-/** Where a frame began, as the lines of a stack trace. */
-export function stackOf(frame: Frame): string {
-  const lines = frame.origin.stack?.split('\n').slice(1) ?? []
-  return `\n${lines.join('\n')}`
 }
 
 const ENDS: { readonly [S in FrameState]: string } = {

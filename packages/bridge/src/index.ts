@@ -15,6 +15,7 @@ export {
   isSharedConnectionError,
   NoTransactionError,
   OptionsConflictError,
+  PoolExhaustedError,
   PropagationError,
   Rollback,
   RollbackOnlyError,

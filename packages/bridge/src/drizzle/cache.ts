@@ -19,8 +19,9 @@ export function adoptCache(orm: Internals, session: Session, database: Database)
   const pending = new WeakMap<Frame, Set<unknown>>()
 
   /** Forgets at once, or after the commit of the transaction around. */
-  async function forget(tables: readonly unknown[], root: Frame | undefined): Promise<void> {
-    if (root === undefined) return cache?.onMutate({ tables: [...tables] })
+  async function forget(written: readonly unknown[], root: Frame | undefined): Promise<void> {
+    const tables = written.flatMap((table) => alike(table, known))
+    if (root === undefined) return cache?.onMutate({ tables: [...new Set(tables)] })
     const noted = pending.get(root)
     if (noted !== undefined) return tables.forEach((table) => noted.add(table))
     const names = new Set<unknown>(tables)
@@ -85,6 +86,17 @@ function preparing(prepareQuery: Session['prepareQuery'], database: Database) {
     }
     return prepareQuery.apply(Object.create(this, { client: { value: telling } }) as Session, args)
   }
+}
+
+/** The layers may name one table with its schema or without: to forget too much is no harm. */
+function alike(table: unknown, known: ReadonlySet<string>): unknown[] {
+  if (typeof table !== 'string') return [table]
+  const bare = bareOf(table)
+  return [table, bare, ...[...known].filter((other) => bareOf(other) === bare)]
+}
+
+function bareOf(name: string): string {
+  return name.slice(name.lastIndexOf('.') + 1)
 }
 
 function textOf(config: unknown): string {

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { type QueryEvent, queryChannel } from './channels.ts'
 
 /** The options of {@link logQueries}. */
@@ -73,9 +74,8 @@ function valuesOf(parameters: readonly unknown[]): string {
 
 function valueOf(value: unknown): string {
   if (value instanceof Uint8Array) return `<${value.byteLength} bytes>`
-  if (value instanceof Date) return value.toISOString()
-  if (typeof value === 'bigint') return String(value)
-  return JSON.stringify(value) ?? String(value)
+  if (typeof value === 'string') return JSON.stringify(value)
+  return inspect(value, { breakLength: Infinity, compact: true })
 }
 
 /** PostgreSQL quotes values in its messages, so those are parameters too. */

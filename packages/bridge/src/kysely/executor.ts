@@ -123,10 +123,11 @@ class BoundProvider implements ConnectionProvider {
     if (waiting === undefined) return consumer(leased)
 
     // a transaction in this one: the same connection, with a lease of its own
-    const { kind, layer, block } = waiting
-    const parent = this.#database.frameOf(leased.handle.lease, link)
-    waiting.lease = await this.#database.lend(kind, layer, block, parent)
-    waiting.lease.joins = false
+    const { kind, layer, block, origin } = waiting
+    const on = leased.handle.lease
+    const parent = this.#database.frameOf(on, link) ?? null
+    const wish = { link: block, parent, on, origin, joins: false }
+    waiting.lease = await this.#database.lend(kind, layer, wish)
     const nested = new LeasedConnection(leased.connection, this.#database, waiting)
     try {
       return await runIn(link?.parent, () => consumer(nested))

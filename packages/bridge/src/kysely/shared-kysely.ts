@@ -12,6 +12,7 @@ import { Handle } from '../pool/clients.ts'
 import type { Database } from '../pool/database.ts'
 import { hold } from '../pool/handles.ts'
 import type { Lease } from '../pool/lease.ts'
+import { originAbove } from '../transaction/origin.ts'
 import type { Hooks } from '../transaction/register-hook.ts'
 import { currentLink, Link, runIn } from '../transaction/scope.ts'
 import type { ExtendedKysely } from './types.ts'
@@ -117,7 +118,7 @@ class SharedTransactionBuilder extends TransactionBuilder<unknown> {
     const { bridge } = backing(this)
     const { database } = bridge
     const block = new Link(currentLink(), database, 'block')
-    const handle = new Handle('block', 'kysely', block)
+    const handle = new Handle('block', 'kysely', block, originAbove(this.execute))
     const execute = (): Promise<T> =>
       super.execute(async (trx) => {
         const lease = handle.lease as Lease
@@ -155,7 +156,8 @@ class SharedControlledBuilder extends ControlledTransactionBuilder<unknown> {
   override async execute(): Promise<ControlledTransaction<unknown>> {
     const { bridge } = backing(this)
     const { database } = bridge
-    const handle = new Handle('controlled', 'kysely')
+    const origin = originAbove(this.execute)
+    const handle = new Handle('controlled', 'kysely', undefined, origin)
     const trx = await handle.run(database, () => super.execute())
     return shareTransaction(trx, bridge, handle.lease as Lease)
   }

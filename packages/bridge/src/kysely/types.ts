@@ -46,10 +46,36 @@ export type SharedControlledTransaction<DB, S extends string[] = [], Shared = un
   savepoint<SN extends string>(
     savepointName: SN extends S ? never : SN,
   ): Command<SharedControlledTransaction<DB, [...S, SN], Shared>>
+  rollbackToSavepoint<SN extends S[number]>(
+    savepointName: SN,
+  ): Command<SharedControlledTransaction<DB, UpTo<S, SN>, Shared>>
+  releaseSavepoint<SN extends S[number]>(
+    savepointName: SN,
+  ): Command<SharedControlledTransaction<DB, Before<S, SN>, Shared>>
   withPlugin(plugin: KyselyPlugin): SharedControlledTransaction<DB, S, Shared>
   withoutPlugins(): SharedControlledTransaction<DB, S, Shared>
   withSchema(schema: string): SharedControlledTransaction<DB, S, Shared>
 } & ControlledTransaction<DB, S>
+
+/** The open savepoints after a rollback to one of them, which stays. */
+type UpTo<S extends string[], SN extends string> = S extends [
+  ...infer Outer extends string[],
+  infer Last extends string,
+]
+  ? SN extends Last
+    ? S
+    : UpTo<Outer, SN>
+  : []
+
+/** The open savepoints after the release of one of them. */
+type Before<S extends string[], SN extends string> = S extends [
+  ...infer Outer extends string[],
+  infer Last extends string,
+]
+  ? SN extends Last
+    ? Outer
+    : Before<Outer, SN>
+  : []
 
 /** Builds a transaction, as Kysely's own `TransactionBuilder` does. */
 export interface SharedTransactionBuilder<DB, Shared = unknown> {

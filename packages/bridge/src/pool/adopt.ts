@@ -19,7 +19,7 @@ const adoptions = new Map<object, Adoption>()
 
 /** The pools that are adopted now. */
 export function adopted(): readonly Adoption[] {
-  return [...adoptions.values()]
+  return [...adoptions.values()].filter(({ pool }) => !(isPool(pool) && pool.ended))
 }
 
 /**
@@ -93,8 +93,10 @@ function connect(database: Database, callback?: ConnectCallback): Promise<PgClie
 async function lend(database: Database): Promise<PgClient> {
   const handle = Handle.current(database)
   if (handle !== undefined && handle.lease === undefined) {
-    handle.lease = await database.lend(handle.kind, handle.layer, handle.block, handle.parent)
-    if (handle.parent !== undefined) handle.lease.joins = false
+    const { kind, layer, block: link, parent, origin } = handle
+    // a transaction that was asked for on a handle never joins
+    const joins = parent === undefined ? undefined : false
+    handle.lease = await database.lend(kind, layer, { link, parent, origin, joins })
     return clientOfConnection(database, handle.lease.connection)
   }
   return clientOfLease(database, await database.lend('plain', 'pg'))

@@ -1,5 +1,6 @@
 import { readsOnly } from '../sql/reads-only.ts'
 import type { Frame, Layer } from '../transaction/frame.ts'
+import type { Origin } from '../transaction/origin.ts'
 import { currentLink, Link, runIn } from '../transaction/scope.ts'
 import type { Connection } from './connection.ts'
 import type { Database } from './database.ts'
@@ -13,15 +14,17 @@ export class Handle {
   readonly kind: LeaseKind
   readonly layer: Layer
   readonly block: Link | undefined
+  readonly origin: Origin | undefined
   /** The frame of the handle that it was asked for on, if it was. */
   parent: Frame | undefined
   /** Written by `pool.connect()`, when it is called through this handle. */
   lease: Lease | undefined
 
-  constructor(kind: LeaseKind, layer: Layer, block?: Link) {
+  constructor(kind: LeaseKind, layer: Layer, block?: Link, origin?: Origin) {
     this.kind = kind
     this.layer = layer
     this.block = block
+    this.origin = origin
   }
 
   /** Runs `fn` as code that speaks through this handle. */
@@ -54,7 +57,8 @@ export function dispatch(
   }
   const answer = withCache(database, statement, lease, database.query(statement, lease))
   if (statement.isSubmittable) {
-    const query = config as Submittable
+    const query = config as Submittable & { callback?: unknown }
+    query.callback ??= statement.callback
     answer.catch((error: unknown) => {
       if (!statement.isDelivered) query.handleError(error, undefined as never)
     })
@@ -128,13 +132,19 @@ function facade(
   query: (...args: unknown[]) => unknown,
   release: (error?: Error | boolean) => void,
 ): PgClient {
-  return new Proxy(connection.client, {
+  const proxy: PgClient = new Proxy(connection.client, {
     get(client, key) {
       if (key === 'query') return query
       if (key === 'release') return release
       const value: unknown = Reflect.get(client, key, client)
-      return typeof value === 'function' ? value.bind(client) : value
+      if (typeof value !== 'function' || key === 'constructor') return value
+      return (...args: unknown[]): unknown => {
+        const result: unknown = value.apply(client, args)
+        // `on` gives the client, for another call on it
+        return result === client ? proxy : result
+      }
     },
     set: (client, key, value) => Reflect.set(client, key, value, client),
   })
+  return proxy
 }

@@ -1,6 +1,12 @@
-import { describe, TransactionAbortedError, TransactionOutcomeUnknownError } from '../errors.ts'
+import {
+  describe,
+  RollbackOnlyError,
+  TransactionAbortedError,
+  TransactionOutcomeUnknownError,
+} from '../errors.ts'
 import type { Frame, Layer } from '../transaction/frame.ts'
 import { type Outcome, outcomeOfCommit } from '../transaction/outcome.ts'
+import { Link } from '../transaction/scope.ts'
 import type { Connection } from './connection.ts'
 import { isFatal, isServerError } from './pg.ts'
 import { Statement } from './statement.ts'
@@ -12,6 +18,24 @@ export interface Verdict {
   readonly failure?: unknown
 }
 
+/** Runs the before-commit hooks of a frame in it, also those that they register. */
+export async function runLastCalls(
+  frame: Frame,
+  connection: Connection,
+  database: object,
+): Promise<void> {
+  const link = new Link(frame.around, database, 'block', undefined, frame)
+  frame.lastCalls = link
+  let hooks = frame.hooks.take('before-commit')
+  while (hooks.length > 0) {
+    for (const hook of hooks) await hook.run(link, 'committed')
+    hooks = frame.hooks.take('before-commit')
+  }
+  // what they opened and did not await belongs to the transaction too
+  await connection.turns.take(frame, () => Promise.resolve())
+  frame.lastCalls = undefined
+}
+
 /** Sends COMMIT and finds out what it did; sends nothing where nothing was sent before. */
 export async function sendCommit(
   connection: Connection,
@@ -20,6 +44,7 @@ export async function sendCommit(
 ): Promise<Verdict> {
   if (connection.wire.forget(frame)) return { outcome: 'committed' }
   connection.wire.dropReleases(frame)
+  const doubt = frame.failure
   let sent = false
   try {
     const commit = new Statement(layer, 'commit')
@@ -27,7 +52,9 @@ export async function sendCommit(
     const outcome = outcomeOfCommit(command)
     return outcome === 'committed' ? { outcome } : { outcome, failure: aborted(frame) }
   } catch (error) {
-    frame.failure ??= error
+    // a transaction in which a statement had failed can not have committed
+    if (doubt !== undefined) return { outcome: 'rolled-back', failure: aborted(frame) }
+    frame.failure = error
     // An answer of the server is certain, unless it came with the end of the session.
     if (sent && (!isServerError(error) || isFatal(error))) {
       return { outcome: 'unknown', failure: unknown(frame, error) }
@@ -44,10 +71,29 @@ export function unknown(frame: Frame, cause: unknown): TransactionOutcomeUnknown
   )
 }
 
+/** The error for a frame that a block had joined, and doomed. */
+export function doomedError(frame: Frame, cause: unknown): RollbackOnlyError {
+  return new RollbackOnlyError(
+    `${describe(frame)} was rolled back: a block that joined it had failed`,
+    { cause },
+  )
+}
+
 /** The error for a frame that was to be kept, and was rolled back. */
 export function aborted(frame: Frame): TransactionAbortedError {
-  return new TransactionAbortedError(
+  const error = new TransactionAbortedError(
     `${describe(frame)} was rolled back instead of ${frame.parent === undefined ? 'committed' : 'kept'}`,
+    frame,
+  )
+  error.brand()
+  return error
+}
+
+/** In an aborted frame the server would refuse whatever does not roll back: so does the bridge. */
+export function assertNotAborted(frame: Frame): void {
+  if (frame.failure === undefined) return
+  throw new TransactionAbortedError(
+    `${describe(frame)} is aborted: a statement in it has failed, and only a rollback can end it`,
     frame,
   )
 }

@@ -1,8 +1,9 @@
 import {
   ControlStatementError,
-  TransactionClosedError,
-  TransactionDriftError,
   describe,
+  notSent,
+  type TransactionClosedError,
+  TransactionDriftError,
 } from '../errors.ts'
 import { noticeChannel } from '../instrumentation/channels.ts'
 import { QueryTrace } from '../instrumentation/traces.ts'
@@ -10,7 +11,7 @@ import type { Frame } from '../transaction/frame.ts'
 import { isUnder, type Link } from '../transaction/scope.ts'
 import { TransactionStack } from '../transaction/stack.ts'
 import { Turns } from '../transaction/turns.ts'
-import { isServerError, type PgClient, type QueryResult } from './pg.ts'
+import { isFatal, isServerError, type PgClient, type QueryResult } from './pg.ts'
 import type { Settings } from './settings.ts'
 import type { Statement } from './statement.ts'
 import { Transactions } from './transactions.ts'
@@ -31,6 +32,8 @@ export class Connection implements WireObserver {
   readonly transactions: Transactions
   /** Why the connection is gone. */
   lost: unknown
+  /** A statement may still run on it, or have left a transaction open, unknown to the bridge. */
+  isDoubtful = false
   /** The code that has the physical client in its hands, while it has. */
   heldBy: Link | undefined
 
@@ -68,7 +71,7 @@ export class Connection implements WireObserver {
     })
     const answer =
       frame === undefined
-        ? this.#send(statement, undefined, trace)
+        ? this.#sendAlone(statement, trace)
         : this.turns.take(frame, () => this.#send(statement, this.stack.innermostOf(frame), trace))
     return trace === undefined ? answer : traced(answer, trace)
   }
@@ -94,7 +97,7 @@ export class Connection implements WireObserver {
     if (!frame.ended && frame.state !== 'ending') return undefined
     const isLastCall = frame.lastCalls !== undefined && link && isUnder(link, frame.lastCalls)
     if (frame.state === 'ending' && isLastCall) return undefined
-    return new TransactionClosedError(frame, 'the statement was not sent')
+    return notSent(frame)
   }
 
   /** Called while the client is borrowed: it has no other listener, and an error without one ends the process. */
@@ -107,7 +110,7 @@ export class Connection implements WireObserver {
       this.stack.end(root, 'lost')
     }
     this.wire.dropAll(error)
-    this.turns.pass((frame) => new TransactionClosedError(frame, 'the statement was not sent'))
+    this.turns.pass(notSent)
   }
 
   readonly onNotice = (notice: { message?: string; severity?: string; code?: string }): void => {
@@ -136,9 +139,12 @@ export class Connection implements WireObserver {
     })
     return (landed, error) => {
       // what comes behind the one that failed was skipped by the server, and never ran
-      traces.slice(0, landed).forEach((trace) => trace?.answered())
+      // An error that is not the server's (a timeout of the client's) tells nothing of them: they
+      // are on their way, and will take effect.
+      const isTold = error === undefined || isServerError(error)
+      traces.slice(0, isTold ? landed : riders.length).forEach((trace) => trace?.answered())
       const failed = riders[landed]
-      if (failed === undefined || error === undefined) return
+      if (failed === undefined || error === undefined || !isTold) return
       traces[landed]?.failed(error)
       this.#onRiderFailed(failed, error)
     }
@@ -146,11 +152,26 @@ export class Connection implements WireObserver {
 
   onLanded(frame: Frame | undefined, error?: unknown): unknown {
     if (error !== undefined) {
+      // pg has stopped waiting, but the statement runs on: nobody else may get the client meanwhile
+      const isRunning = this.client.readyForQuery === false && !isServerError(error)
+      if (isRunning && this.wire.hasTimeouts) this.isDoubtful = true
       if (isServerError(error)) frame?.abort(error)
+      if (isFatal(error)) this.onError(error as Error)
       return undefined
     }
     if (frame?.ended) return undefined
     return this.#drift()
+  }
+
+  /** Sends a statement outside any transaction of the bridge's. */
+  async #sendAlone(statement: Statement, trace: QueryTrace | undefined): Promise<QueryResult> {
+    try {
+      return await this.#send(statement, undefined, trace)
+    } catch (error) {
+      // it may have begun a transaction, and the status byte comes only after the error
+      if (statement.command?.kind === 'several') this.isDoubtful = true
+      throw error
+    }
   }
 
   #send(
@@ -166,12 +187,14 @@ export class Connection implements WireObserver {
     const { frame, op } = rider
     // of a savepoint that could not be opened, narrowed or released the transaction is left aborted
     const victim = op === 'savepoint' || op === 'release' ? frame.parent : frame
+    // a connection that takes no BEGIN is in a state that nobody knows
+    if (op === 'begin') this.isDoubtful = true
     if (op === 'begin' || op === 'savepoint') {
       frame.failure ??= error
       this.stack.end(frame, 'rolled-back')
     }
     victim?.abort(error)
-    this.turns.pass((closed) => new TransactionClosedError(closed, 'the statement was not sent'))
+    this.turns.pass(notSent)
   }
 
   /** Compares the server's status byte with the stack. It can be trusted after a success. */
@@ -186,6 +209,13 @@ export class Connection implements WireObserver {
           'The connection will be closed, so nothing of it is kept.',
       )
     }
+    if (status === 'E') {
+      // only who speaks to the client directly can have swallowed the error
+      this.stack.top?.abort(
+        new TransactionDriftError('a statement has failed in the hands of withClient(), unheard'),
+      )
+      return undefined
+    }
     if (status !== 'I' || root.state === 'ending' || this.wire.isUnsent(root)) return undefined
     const drift = new TransactionDriftError(
       `${describe(root)} is gone: the server says that no transaction is open (status I). ` +
@@ -193,7 +223,7 @@ export class Connection implements WireObserver {
     )
     for (const frame of this.stack.frames) frame.failure ??= drift
     this.stack.end(root, 'unknown')
-    this.turns.pass((closed) => new TransactionClosedError(closed, 'the statement was not sent'))
+    this.turns.pass(notSent)
     return drift
   }
 }

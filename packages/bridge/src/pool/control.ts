@@ -2,6 +2,7 @@ import { ControlStatementError, describe, TransactionOptionError } from '../erro
 import type { ControlCommand, TransactionModes } from '../sql/control-command.ts'
 import type { Frame } from '../transaction/frame.ts'
 import { narrowing } from '../transaction/modes.ts'
+import { originAbove } from '../transaction/origin.ts'
 import type { Link } from '../transaction/scope.ts'
 import type { Connection } from './connection.ts'
 import type { Database } from './database.ts'
@@ -24,7 +25,8 @@ interface Request {
  * `undefined` for a command that is to be sent like any other statement.
  */
 export function control(database: Database, request: Request): Promise<QueryResult> | undefined {
-  const { command, lease } = request
+  const { command, lease, statement } = request
+  if (statement.isSubmittable) return refuse(inAnObject(statement))
   if (command.kind === 'malformed' || (command.kind === 'several' && isOpening(lease))) {
     const near = command.kind === 'several' ? ';' : command.near
     const error = new TransactionOptionError(
@@ -100,26 +102,22 @@ async function open(
     return acknowledged('BEGIN')
   }
   const scoped = lease.kind === 'block'
-  const frame = await connection.transactions.open(parent, {
-    layer,
-    scoped,
-    begun,
-    modes,
-    around,
-  })
-  if (parent === undefined) database.opened(frame, connection)
-  lease.opened = frame
-  if (lease.link !== undefined && scoped) lease.link.frame = frame
-  return acknowledged(frame.parent === undefined ? 'BEGIN' : 'SAVEPOINT')
+  const { origin } = lease
+  await connection.transactions.open(
+    parent,
+    { layer, scoped, begun, modes, around, origin },
+    (frame) => {
+      database.opened(frame, connection)
+      lease.opened = frame
+      if (lease.link !== undefined && scoped) lease.link.frame = frame
+      return lease.giveBack
+    },
+  )
+  return acknowledged(parent === undefined ? 'BEGIN' : 'SAVEPOINT')
 }
 
 /** Lets a block work in the frame that is open, instead of opening one. */
-export function join(
-  database: Database,
-  lease: Lease,
-  parent: Frame,
-  modes: TransactionModes,
-): void {
+function join(database: Database, lease: Lease, parent: Frame, modes: TransactionModes): void {
   const narrow = narrowing(modes, parent, database.settings.defaultIsolationLevel)
   if (narrow !== undefined) {
     throw new TransactionOptionError(
@@ -143,13 +141,18 @@ function byHand(database: Database, request: Request): Promise<QueryResult> | un
       return beginByHand(database, request, command.modes)
     case 'savepoint':
       return connection?.transactions
-        .open(frame, {
-          layer: statement.layer,
-          scoped: false,
-          begun: false,
-          name: command.name,
-          around: link,
-        })
+        .open(
+          frame,
+          {
+            layer: statement.layer,
+            scoped: false,
+            begun: false,
+            name: command.name,
+            around: link,
+            origin: originAbove(control),
+          },
+          () => undefined,
+        )
         .then(() => acknowledged('SAVEPOINT'))
     case 'commit':
     case 'rollback':
@@ -183,22 +186,22 @@ async function beginByHand(
     )
   }
   const connection = frame === undefined ? lease?.connection : database.connectionOf(frame)
-  const opened = await connection?.transactions.open(frame, {
-    layer: statement.layer,
-    scoped: false,
-    begun: true,
-    modes,
-    around: link,
-  })
-  if (
-    opened !== undefined &&
-    connection !== undefined &&
-    lease !== undefined &&
-    frame === undefined
-  ) {
-    database.opened(opened, connection)
-    lease.opened = opened
-  }
+  await connection?.transactions.open(
+    frame,
+    {
+      layer: statement.layer,
+      scoped: false,
+      begun: true,
+      modes,
+      around: link,
+      origin: originAbove(control),
+    },
+    (opened) => {
+      database.opened(opened, connection)
+      if (frame === undefined && lease !== undefined) lease.opened = opened
+      return undefined
+    },
+  )
   return acknowledged(frame === undefined ? 'BEGIN' : 'SAVEPOINT')
 }
 
@@ -217,12 +220,21 @@ function endByHand(
         (inner) => inner.begun && !inner.scoped && inner.isInside(frame),
       )
   if (begun?.scoped === false) {
-    if (lease?.opened === begun) lease.opened = undefined
+    if (lease?.opened === begun) forget(lease, begun)
     return transactions[kind === 'commit' ? 'keep' : 'undo'](begun, statement.layer)
   }
   if (kind === 'commit') return refuse(inOthersHands(statement, frame))
   // mirrored: the block that holds the transaction will find it rolled back
   return transactions.undo(frame.root, statement.layer)
+}
+
+/** The transaction of a client by hand is ending: the client can be used again behind that. */
+function forget(lease: Lease, frame: Frame): void {
+  lease.opened = undefined
+  if (frame.ended) return
+  lease.closing = lease.connection.transactions.endings.whenEnded(frame).then(() => {
+    lease.closing = undefined
+  })
 }
 
 function moveToSavepoint(
@@ -245,7 +257,20 @@ function moveToSavepoint(
     : connection.transactions.undoTo(target, statement.layer)
 }
 
+function inAnObject(statement: Statement): ControlStatementError {
+  return new ControlStatementError(
+    `${JSON.stringify(statement.text)} was sent as a query object, whose answer the bridge can not give. ` +
+      'Send it as a text. Nothing was sent',
+  )
+}
+
 function inOthersHands(statement: Statement, frame: Frame): ControlStatementError {
+  if (!frame.scoped) {
+    return new ControlStatementError(
+      `${JSON.stringify(statement.text)} was sent in ${describe(frame)}, where the bridge could not follow it. ` +
+        'Send BEGIN, COMMIT and ROLLBACK as statements of their own, and prepare a transaction on a client that is not shared. Nothing was sent',
+    )
+  }
   return new ControlStatementError(
     `${JSON.stringify(statement.text)} was sent inside ${describe(frame)}, which ends with its own block. ` +
       'Return from the block to keep its work, throw to take it back. Nothing was sent',

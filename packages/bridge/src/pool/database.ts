@@ -1,9 +1,11 @@
 import { ClientReleasedError, DisposeError, isSharedConnectionError, Rollback } from '../errors.ts'
 import type { TransactionModes } from '../sql/control-command.ts'
 import type { Frame, Layer } from '../transaction/frame.ts'
-import { ambientFrame, currentLink, Link, runIn } from '../transaction/scope.ts'
+import { type Origin, originAbove } from '../transaction/origin.ts'
+import { ambientFrame, currentLink, heldTransactions, Link, runIn } from '../transaction/scope.ts'
 import type { Connection } from './connection.ts'
 import { control } from './control.ts'
+import { FullPool } from './full-pool.ts'
 import { Lease, type LeaseKind } from './lease.ts'
 import type { QueryResult } from './pg.ts'
 import type { Settings } from './settings.ts'
@@ -12,6 +14,17 @@ import type { Statement } from './statement.ts'
 
 /** Told of writes that go over the connection, so that a cache can forget what they changed. */
 export type OnWrite = (tables: readonly string[] | 'all', root: Frame | undefined) => Promise<void>
+
+/** How a connection is to be lent. */
+export interface Wish {
+  /** The frame of the handle that it is for; `null` for a connection of its own. */
+  readonly parent?: Frame | null | undefined
+  /** The lease whose connection it is to be, where that is in no transaction. */
+  readonly on?: Lease | undefined
+  readonly joins?: boolean | undefined
+  readonly link?: Link | undefined
+  readonly origin?: Origin | undefined
+}
 
 /** What a block wants. */
 export interface BlockOptions {
@@ -30,11 +43,13 @@ export class Database {
   onWrite: OnWrite | undefined
   isDisposed = false
   readonly #source: Source
+  readonly #fullPool: FullPool
   readonly #connections = new WeakMap<Frame, Connection>()
 
   constructor(settings: Settings, source: (database: Database) => Source) {
     this.settings = settings
     this.#source = source(this)
+    this.#fullPool = new FullPool(this.#source)
   }
 
   /** The frame that the code which calls stands in. */
@@ -54,9 +69,9 @@ export class Database {
     return connection
   }
 
-  /** Notes where a transaction was opened. */
-  opened(root: Frame, connection: Connection): void {
-    this.#connections.set(root, connection)
+  /** Notes where a frame was opened. */
+  opened(frame: Frame, connection: Connection): void {
+    if (frame.parent === undefined) this.#connections.set(frame, connection)
   }
 
   /**
@@ -76,6 +91,14 @@ export class Database {
     lease?: Lease,
     link: Link | undefined = currentLink(),
   ): Promise<QueryResult> {
+    if (lease?.kind === 'plain' && lease.isReleased) {
+      const message = 'the client was released, and may be in the hands of others. Nothing was sent'
+      return Promise.reject(new ClientReleasedError(message))
+    }
+    // behind a COMMIT by hand that nobody awaits
+    if (lease?.closing !== undefined) {
+      return lease.closing.then(() => this.query(statement, lease, link))
+    }
     const frame = this.frameOf(lease, link)
     if (statement.command !== undefined) {
       const done = control(this, { statement, command: statement.command, lease, frame, link })
@@ -83,33 +106,25 @@ export class Database {
     }
     if (frame !== undefined) return this.connectionOf(frame).execute(statement, frame, link)
     if (lease === undefined) return this.#once(statement, link)
-    if (lease.isReleased) {
-      const message = 'the client was released, and may be in the hands of others. Nothing was sent'
-      return Promise.reject(new ClientReleasedError(message))
-    }
     return lease.connection.execute(statement, undefined, link)
   }
 
-  /**
-   * Lends a connection: that of the transaction around, or one of its own. `parent` is the frame
-   * of a handle, where one was called on; `null` asks for a connection of its own.
-   */
-  async lend(
-    kind: LeaseKind,
-    layer: Layer,
-    link?: Link,
-    parent: Frame | null = this.ambient ?? null,
-  ): Promise<Lease> {
+  /** Lends a connection: that of the transaction around, or one of its own. */
+  async lend(kind: LeaseKind, layer: Layer, wish: Wish = {}): Promise<Lease> {
     if (this.isDisposed) throw new DisposeError('this shared connection was disposed of')
-    const joins = this.settings.nesting === 'join'
-    if (parent !== null) {
+    const { link, origin, on } = wish
+    const joins = wish.joins ?? this.settings.nesting === 'join'
+    const parent = wish.parent === undefined ? this.ambient : (wish.parent ?? undefined)
+    if (parent !== undefined) {
       const connection = this.connectionOf(parent)
       const refusal = connection.refusal(parent, currentLink())
       if (refusal !== undefined) throw refusal
-      return new Lease(kind, layer, connection, parent, link, joins, undefined)
+      return new Lease(connection, { kind, layer, joins, parent, link, origin })
     }
-    const loan = await this.#source.borrow(layer)
-    return new Lease(kind, layer, loan.connection, undefined, link, joins, loan)
+    if (on !== undefined) return new Lease(on.connection, { kind, layer, joins, link, origin })
+    const held = heldTransactions(currentLink(), this)
+    const loan = await this.#fullPool.wait(held, () => this.#source.borrow(layer))
+    return new Lease(loan.connection, { kind, layer, joins, link, origin, loan })
   }
 
   /**
@@ -122,10 +137,11 @@ export class Database {
     options: BlockOptions = {},
   ): Promise<T> {
     const link = new Link(currentLink(), this, 'block')
+    const { joins, modes, parent } = options
+    const origin = originAbove(this.block)
     return runIn(link, async () => {
-      const lease = await this.lend('block', layer, link, options.parent)
-      lease.modes = options.modes
-      if (options.joins !== undefined) lease.joins = options.joins
+      const lease = await this.lend('block', layer, { link, origin, joins, parent })
+      lease.modes = modes
       try {
         return await run(lease)
       } catch (error) {
@@ -162,7 +178,7 @@ export class Database {
   }
 
   async #once(statement: Statement, link: Link | undefined): Promise<QueryResult> {
-    const lease = await this.lend('plain', statement.layer, undefined, null)
+    const lease = await this.lend('plain', statement.layer, { parent: null })
     try {
       return await lease.connection.execute(statement, undefined, link)
     } finally {
@@ -172,7 +188,7 @@ export class Database {
 }
 
 /** What a layer has wrapped around an error of the bridge comes off: it is about the block itself. */
-export function unwrap(error: unknown, lease: Lease): unknown {
+function unwrap(error: unknown, lease: Lease): unknown {
   const { refusal } = lease
   if (refusal === undefined || isSharedConnectionError(error)) return error
   return (error as { cause?: unknown } | undefined)?.cause === refusal ? refusal : error

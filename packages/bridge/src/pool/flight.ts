@@ -6,6 +6,8 @@ export interface Flight extends PgQuery {
   riders: readonly string[]
   /** How many control statements the server has taken. The next one is what failed, if one did. */
   readonly landed: number
+  /** Called when it is about to be written: it is not refused any more. */
+  onWrite: (() => void) | undefined
   /** Whether anything was written. A query that is refused before leaves its riders behind. */
   readonly written: boolean
 }
@@ -35,6 +37,7 @@ function extend(Query: QueryClass): FlightClass {
   return class extends Query implements Flight {
     declare landed: number
     declare written: boolean
+    declare onWrite: (() => void) | undefined
     declare riders: readonly string[]
     /** The query's own name. Hidden while riders are answered: the client would book their ParseComplete on it. */
     declare ownName: string | undefined
@@ -48,6 +51,7 @@ function extend(Query: QueryClass): FlightClass {
       this.riders = []
       this.landed = 0
       this.written = false
+      this.onWrite = undefined
     }
 
     override get name(): string | undefined {
@@ -70,11 +74,10 @@ function extend(Query: QueryClass): FlightClass {
       this.landed = this.riders.length
       const recorder = new Recorder(connection)
       const refusal = super.submit(recorder as unknown as PgConnection) ?? recorder.failure
-      if (refusal) {
-        this.landed = 0
-        return refusal
-      }
+      this.landed = 0
+      if (refusal) return refusal
 
+      this.onWrite?.()
       this.written = true
       connection.stream.cork?.()
       try {
@@ -87,7 +90,6 @@ function extend(Query: QueryClass): FlightClass {
       } finally {
         connection.stream.uncork?.()
       }
-      this.landed = 0
       return null
     }
 
@@ -97,6 +99,8 @@ function extend(Query: QueryClass): FlightClass {
     }
 
     override handleError(error: unknown, connection: PgConnection): void {
+      // pg's query reports a value that it can not serialise itself, and `submit` does so again
+      if (connection instanceof Recorder) return
       // The client forgets the name of a query that fails, but could not see the one of this query.
       if (this.landed < this.riders.length && this.ownName !== undefined) {
         delete connection.submittedNamedStatements[this.ownName]

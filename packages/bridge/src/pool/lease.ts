@@ -1,5 +1,6 @@
 import type { TransactionModes } from '../sql/control-command.ts'
 import type { Frame, Layer } from '../transaction/frame.ts'
+import type { Origin } from '../transaction/origin.ts'
 import type { Link } from '../transaction/scope.ts'
 import type { Connection } from './connection.ts'
 import type { Loan } from './source.ts'
@@ -12,6 +13,21 @@ export type LeaseKind =
   | 'controlled'
   /** A client in somebody's hands, who gives it back. */
   | 'plain'
+
+/** What a lease is made with. */
+export interface LeaseTerms {
+  readonly kind: LeaseKind
+  readonly layer: Layer
+  readonly joins: boolean
+  /** The frame in which it was borrowed. */
+  readonly parent?: Frame | undefined
+  /** The link of the block that it serves. */
+  readonly link?: Link | undefined
+  /** Where the user's call is. */
+  readonly origin?: Origin | undefined
+  /** What the connection came with, where it is not that of a transaction or lease around. */
+  readonly loan?: Loan | undefined
+}
 
 /**
  * One borrowing of a connection. It is what a handle (`tx`, `trx`, a client) speaks through, so it
@@ -29,6 +45,8 @@ export class Lease {
   phase: 'opening' | 'body' | 'closing' = 'opening'
   /** The frame that was opened on it. */
   opened: Frame | undefined
+  /** While a transaction by hand is ending: what is sent behind that waits for it. */
+  closing: Promise<void> | undefined
   /** The frame that its block has joined instead of opening one. */
   joined: Frame | undefined
   /** Whether its block works in the frame that is open, instead of opening one. */
@@ -38,32 +56,31 @@ export class Lease {
   /** What the bridge refused one of the layer's own control statements with. */
   refusal: unknown
   isReleased = false
+  readonly origin: Origin | undefined
   readonly #loan: Loan | undefined
 
-  constructor(
-    kind: LeaseKind,
-    layer: Layer,
-    connection: Connection,
-    parent: Frame | undefined,
-    link: Link | undefined,
-    joins: boolean,
-    loan: Loan | undefined,
-  ) {
-    this.kind = kind
-    this.layer = layer
+  constructor(connection: Connection, terms: LeaseTerms) {
     this.connection = connection
-    this.parent = parent
-    this.link = link
-    this.joins = joins
-    this.#loan = loan
-    if (loan !== undefined && kind !== 'plain') {
-      connection.transactions.giveBack = () => loan.giveBack()
-    }
+    this.kind = terms.kind
+    this.layer = terms.layer
+    this.parent = terms.parent
+    this.link = terms.link
+    this.origin = terms.origin
+    this.joins = terms.joins
+    this.#loan = terms.loan
+  }
+
+  /** What gives the client back when the transaction ends; nothing where it is held longer. */
+  get giveBack(): (() => Promise<void> | undefined) | undefined {
+    const loan = this.#loan
+    return loan === undefined || this.kind === 'plain' ? undefined : () => loan.giveBack()
   }
 
   /** The frame that a statement through this lease belongs to; nothing outside a transaction. */
   get frame(): Frame | undefined {
-    return this.joined ?? this.opened ?? this.parent
+    const own = this.joined ?? this.opened ?? this.parent
+    // another lease on the same connection may have opened one: the server knows only one
+    return own !== undefined || this.isReleased ? own : this.connection.stack.root
   }
 
   /**
@@ -74,15 +91,17 @@ export class Lease {
   async release(discard?: boolean): Promise<void> {
     if (this.isReleased) return
     this.isReleased = true
+    // a COMMIT by hand that nobody awaits is on its way
+    if (this.closing !== undefined) await this.closing
     const { opened, connection } = this
     const isOpen = opened !== undefined && !opened.ended
     if (isOpen && this.kind === 'plain' && this.#loan !== undefined) {
-      this.#loan.giveBack(true)
+      void this.#loan.giveBack(true)
       connection.onError(new Error('the client was released while its transaction was open'))
     }
     if (opened !== undefined && (opened.state === 'lost' || (isOpen && this.kind === 'block'))) {
       await connection.transactions.undo(opened, this.layer)
     }
-    this.#loan?.giveBack(discard)
+    await this.#loan?.giveBack(discard)
   }
 }

@@ -67,6 +67,9 @@ export interface PgQuery extends Submittable {
 /** A client of `pg`, as a pool lends it. */
 export interface PgClient {
   readonly processID?: number | null
+  readonly connectionParameters?: { readonly query_timeout?: number | false }
+  /** False while a query runs, and until the server has said that it is ready for the next. */
+  readonly readyForQuery?: boolean
   query(config: unknown, values?: unknown, callback?: unknown): unknown
   getTransactionStatus(): string | null
   on(event: string, listener: (...args: never[]) => void): unknown
@@ -76,7 +79,7 @@ export interface PgClient {
 
 /** A pool of `pg`. */
 export interface PgPool {
-  readonly options: object
+  readonly options: { readonly max?: number }
   readonly ending: boolean
   readonly ended: boolean
   connect(callback?: unknown): Promise<PgClient> | void

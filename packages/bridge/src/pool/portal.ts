@@ -52,6 +52,7 @@ function extend(Query: QueryClass): PortalClass {
         if (refusal === null) connection.sync()
         return refusal
       }
+      this.onWrite?.()
       if (this.step === 'fetch') connection.execute({ portal: this.portal, rows: this.rows })
       else connection.close({ type: 'P', name: this.portal })
       connection.sync()

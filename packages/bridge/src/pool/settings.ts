@@ -57,7 +57,7 @@ const CHECKS: { readonly [K in keyof Settings]: readonly [(value: unknown) => bo
 export function settingsOf(options: SharedConnectionOptions): Settings {
   for (const [key, value] of Object.entries(options)) {
     if (value === undefined) continue
-    const check = CHECKS[key as keyof Settings]
+    const check = Object.hasOwn(CHECKS, key) ? CHECKS[key as keyof Settings] : undefined
     if (check === undefined) {
       throw new InvalidArgumentError(
         `there is no option ${JSON.stringify(key)}; the options are ${Object.keys(CHECKS).join(', ')}`,

@@ -1,19 +1,26 @@
 import { acquireChannel, releaseChannel } from '../instrumentation/channels.ts'
 import type { Layer } from '../transaction/frame.ts'
+import { runIn } from '../transaction/scope.ts'
 import type { Connection } from './connection.ts'
+import { whenIdle } from './idle.ts'
 import type { PgClient, PgPool } from './pg.ts'
 
 /** A connection that was taken from its source, to be given back once. */
 export interface Loan {
   readonly connection: Connection
-  /** Gives it back; with `discard` it is closed. A second call does nothing. */
-  giveBack(discard?: boolean): void
+  /**
+   * Gives it back; with `discard` it is closed. A second call does nothing. Resolves when it is
+   * back, where that takes another answer of the server.
+   */
+  giveBack(discard?: boolean): Promise<void> | undefined
 }
 
 /** Where connections come from. */
 export abstract class Source {
   /** How many connections are lent. */
   lent = 0
+  /** How many there can be at once. */
+  abstract readonly capacity: number
 
   abstract borrow(layer: Layer): Promise<Loan>
 
@@ -23,24 +30,31 @@ export abstract class Source {
     client.on('error', connection.onError)
     client.on('notice', connection.onNotice)
     if (acquireChannel.hasSubscribers) acquireChannel.publish(event(connection, layer))
+    const finish = (discard: boolean): void => {
+      this.lent--
+      const status = client.getTransactionStatus()
+      const isOpen = status === 'T' || status === 'E'
+      const { isDoubtful, lost } = connection
+      const discarded = discard || isOpen || isDoubtful || lost !== undefined
+      giveBack(discarded)
+      client.removeListener('notice', connection.onNotice)
+      // what is closed may still hear of an error, which without a listener would end the process
+      if (!discarded) client.removeListener('error', connection.onError)
+      if (releaseChannel.hasSubscribers) {
+        releaseChannel.publish({ ...event(connection, layer), discarded })
+      }
+    }
     let isOut = true
     return {
       connection,
       giveBack: (discard = false) => {
-        if (!isOut) return
+        if (!isOut) return undefined
         isOut = false
-        this.lent--
-        // The status byte can be trusted here: what failed last was rolled back since, or ran in
-        // no transaction anyway.
-        const status = client.getTransactionStatus()
-        const isOpen = status === 'T' || status === 'E'
-        const discarded = discard || isOpen || connection.lost !== undefined
-        giveBack(discarded)
-        client.removeListener('error', connection.onError)
-        client.removeListener('notice', connection.onNotice)
-        if (releaseChannel.hasSubscribers) {
-          releaseChannel.publish({ ...event(connection, layer), discarded })
-        }
+        const isLost = connection.lost !== undefined || connection.isDoubtful
+        const busy = discard || isLost ? undefined : whenIdle(client)
+        if (busy !== undefined) return busy.then(() => finish(false))
+        finish(discard)
+        return undefined
       },
     }
   }
@@ -61,8 +75,13 @@ export class PoolSource extends Source {
     this.#connectionOf = connectionOf
   }
 
+  get capacity(): number {
+    return this.#pool.options.max ?? Infinity
+  }
+
   async borrow(layer: Layer): Promise<Loan> {
-    const client = (await this.#connect.call(this.#pool)) as PgClient
+    // a new client lives longer than the code that happens to ask for it: it must not keep its scope
+    const client = (await runIn(undefined, () => this.#connect.call(this.#pool))) as PgClient
     // the pool writes a new `release` on the client each time
     const { release } = client
     return this.lend(this.#connectionOf(client), layer, (discard) => release?.call(client, discard))
@@ -72,6 +91,7 @@ export class PoolSource extends Source {
 /** A single client is a pool of one: whole transactions take turns on it. */
 export class ClientSource extends Source {
   readonly #connection: Connection
+  readonly capacity = 1
   readonly #query: PgClient['query']
   #last: Promise<unknown> = Promise.resolve()
 

@@ -20,7 +20,7 @@ export class Statement {
     this.config = config as string | QueryConfig | Submittable
     this.values = Array.isArray(values) ? values : undefined
     this.callback = (typeof values === 'function' ? values : callback) as Callback | undefined
-    this.command = this.isSubmittable ? undefined : controlCommand(this.text, this.#isSingle)
+    this.command = controlCommand(this.text, this.#isSingle)
   }
 
   get text(): string {
@@ -35,7 +35,9 @@ export class Statement {
   }
 
   get parameters(): readonly unknown[] {
-    return this.values ?? (this.config as QueryConfig)?.values ?? []
+    const { values } = this.config as QueryConfig
+    // pg refuses any other kind of values itself
+    return this.values ?? (Array.isArray(values) ? values : [])
   }
 
   get isSubmittable(): boolean {
@@ -45,6 +47,10 @@ export class Statement {
   /** Whether control statements can ride with it: one command, sent by `pg` itself. */
   get isRideable(): boolean {
     return !this.isSubmittable && (this.#isSingle || isOneCommand(this.text))
+  }
+
+  get hasTimeout(): boolean {
+    return Boolean((this.config as QueryConfig).query_timeout)
   }
 
   /** With values or a name the protocol guarantees one command. */

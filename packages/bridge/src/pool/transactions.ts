@@ -1,23 +1,26 @@
-import {
-  describe,
-  RollbackOnlyError,
-  suppress,
-  TransactionAbortedError,
-  TransactionClosedError,
-  TurnTimeoutError,
-} from '../errors.ts'
+import { notSent, suppress, TransactionClosedError, TurnTimeoutError } from '../errors.ts'
 import { publishSavepoint, TransactionTrace } from '../instrumentation/traces.ts'
 import { beginSql, releaseSql, rollbackToSql, savepointSql } from '../sql/control-sql.ts'
 import type { Frame, FrameOptions, Layer } from '../transaction/frame.ts'
 import { checkModes, narrowing } from '../transaction/modes.ts'
 import type { Outcome } from '../transaction/outcome.ts'
-import { Link } from '../transaction/scope.ts'
-import { aborted, sendCommit, unknown } from './commit.ts'
+import {
+  aborted,
+  assertNotAborted,
+  doomedError,
+  runLastCalls,
+  sendCommit,
+  unknown,
+} from './commit.ts'
 import type { Connection } from './connection.ts'
+import { Endings } from './endings.ts'
 import { acknowledged, type QueryResult } from './pg.ts'
 import type { Settings } from './settings.ts'
 import { settle } from './settle.ts'
 import { Statement } from './statement.ts'
+
+/** Told of a frame when it opens. Gives what gives the client back at its end, if that is to be done. */
+export type OnOpen = (frame: Frame) => (() => Promise<void> | undefined) | undefined
 
 /**
  * Opens, keeps and undoes the frames of one connection: the one place where the nesting is written.
@@ -29,12 +32,11 @@ import { Statement } from './statement.ts'
  * | undo | ROLLBACK | ROLLBACK TO, then RELEASE held back |
  */
 export class Transactions {
-  /** Gives the client back to the pool, where the end of the transaction is the end of the loan. */
-  giveBack: (() => void) | undefined
+  /** What is to be done at the end of a transaction: the client goes back before any hook runs. */
+  readonly endings = new Endings()
   readonly #connection: Connection
   readonly #database: object
   readonly #settings: Settings
-  #trace: TransactionTrace | undefined
 
   constructor(connection: Connection, database: object, settings: Settings) {
     this.#connection = connection
@@ -42,12 +44,19 @@ export class Transactions {
     this.#settings = settings
   }
 
-  /** Opens a transaction, or a savepoint in `parent` once that has its turn. */
-  open(parent: Frame | undefined, options: FrameOptions): Promise<Frame> {
-    if (parent === undefined) return this.#begin(options)
+  /**
+   * Opens a transaction, or a savepoint in `parent` once that has its turn. `onOpen` is told in the
+   * very moment: what is sent right behind it belongs to the frame.
+   */
+  open(parent: Frame | undefined, options: FrameOptions, onOpen: OnOpen): Promise<Frame> {
+    if (parent === undefined) return this.#begin(options, onOpen)
     const refusal = this.#connection.refusal(parent, options.around)
     if (refusal !== undefined) return Promise.reject(refusal)
-    return this.#connection.turns.take(parent, () => this.#savepoint(parent, options))
+    return this.#connection.turns.take(
+      parent,
+      () => this.#savepoint(parent, options, onOpen),
+      options.origin,
+    )
   }
 
   /** Ends a frame for good: COMMIT or RELEASE. Resolves when it is so, and the hooks have run. */
@@ -57,10 +66,14 @@ export class Transactions {
     if (frame.parent !== undefined) assertNotAborted(frame)
     frame.state = 'ending'
     try {
-      return await this.#connection.turns.take(frame, () =>
-        frame.parent === undefined ? this.#commit(frame, layer) : this.#release(frame, layer),
+      return await this.#connection.turns.take(
+        frame,
+        () =>
+          frame.parent === undefined ? this.#commit(frame, layer) : this.#release(frame, layer),
+        frame.origin,
       )
     } catch (error) {
+      if (frame.ended && error instanceof TransactionClosedError) return this.#keepEnded(frame)
       if (!(error instanceof TurnTimeoutError)) throw error
       frame.thrown = { error }
       await this.undo(frame, layer)
@@ -70,8 +83,9 @@ export class Transactions {
 
   /** Takes back all that was done in a frame: ROLLBACK or ROLLBACK TO, at once, since locks must go. */
   async undo(frame: Frame, layer: Layer): Promise<QueryResult> {
+    if (frame.isCommitting) throw new TransactionClosedError(frame, 'ROLLBACK comes too late')
     if (!frame.ended) await this.#rollBack(frame, layer)
-    else if (frame.parent === undefined) this.#conclude('rolled-back', frame.failure)
+    else if (frame.parent === undefined) await this.#conclude(frame, 'rolled-back', frame.failure)
     const outcome = frame.state === 'unknown' ? 'unknown' : 'rolled-back'
     await this.#settle(frame, outcome, frame.thrown)
     return acknowledged('ROLLBACK')
@@ -83,14 +97,14 @@ export class Transactions {
     const inner = stack.frames[frame.depth]
     if (inner !== undefined) {
       stack.endInside(frame, 'rolled-back')
-      wire.drop(inner, refuse)
+      wire.drop(inner, notSent)
     }
     wire.dropReleases(frame)
     const answer = this.#connection.command(
       new Statement(layer, rollbackToSql(nameOf(frame))),
       frame,
     )
-    turns.pass(refuse)
+    turns.pass(notSent)
     const result = await answer
     frame.failure = undefined
     frame.state = 'open'
@@ -99,26 +113,37 @@ export class Transactions {
     return result
   }
 
-  async #begin(options: FrameOptions): Promise<Frame> {
+  async #begin(options: FrameOptions, onOpen: OnOpen): Promise<Frame> {
     const modes = options.modes ?? {}
     checkModes(modes)
-    const frame = this.#connection.stack.push({ ...options, modes })
-    this.#trace = TransactionTrace.start(this.#settings.name, frame, this.#connection.id)
+    const { stack, id } = this.#connection
+    const { root } = stack
+    if (root !== undefined) throw new TransactionClosedError(root, 'BEGIN comes too early')
+    const frame = stack.push({ ...options, modes })
+    const trace = TransactionTrace.start(this.#settings.name, frame, id)
+    const giveBack = onOpen(frame)
+    this.endings.set(frame, (outcome, error) => {
+      trace?.ended(outcome, error)
+      return giveBack?.()
+    })
     await this.#send(frame, 'begin', beginSql(modes))
     return frame
   }
 
-  async #savepoint(parent: Frame, options: FrameOptions): Promise<Frame> {
+  async #savepoint(parent: Frame, options: FrameOptions, onOpen: OnOpen): Promise<Frame> {
     const { stack } = this.#connection
     const inside = stack.innermostOf(parent)
     assertNotAborted(inside)
     const modes = options.modes ?? {}
     const narrow = narrowing(modes, inside, this.#settings.defaultIsolationLevel)
     // A name that a callback API chose counts its own handles only; by depth it is right for all.
-    const name = stack.freeName((!options.scoped && options.name) || `sp${inside.depth}`)
-    const frame = stack.push({ ...options, modes, name })
+    const asked = options.scoped ? undefined : options.name
+    const name = asked ?? stack.freeName(`sp${inside.depth}`)
+    const sqlName = stack.isTaken(name) ? stack.freeName(name) : name
+    const frame = stack.push({ ...options, modes, name, sqlName })
+    onOpen(frame)
     publishSavepoint(this.#settings.name, frame, 'open')
-    await this.#send(frame, 'savepoint', savepointSql(name))
+    await this.#send(frame, 'savepoint', savepointSql(sqlName))
     if (narrow !== undefined) await this.#send(frame, 'set', `set transaction ${narrow}`)
     return frame
   }
@@ -132,7 +157,10 @@ export class Transactions {
     } catch (error) {
       frame.failure ??= error
       stack.end(frame, 'rolled-back')
-      if (op === 'begin') this.#conclude('rolled-back', error)
+      if (op === 'begin') {
+        this.#connection.isDoubtful = true
+        await this.#conclude(frame, 'rolled-back', error)
+      }
       throw error
     }
   }
@@ -141,7 +169,7 @@ export class Transactions {
     if (frame.state === 'committed' || frame.state === 'released') return acknowledged('COMMIT')
     const outcome = frame.state === 'unknown' ? 'unknown' : 'rolled-back'
     const error = outcome === 'unknown' ? unknown(frame, frame.failure) : aborted(frame)
-    if (frame.parent === undefined) this.#conclude(outcome, error)
+    if (frame.parent === undefined) await this.#conclude(frame, outcome, error)
     await this.#settle(frame, outcome, { error })
     throw error
   }
@@ -155,11 +183,14 @@ export class Transactions {
       frame.state = 'aborted'
       assertNotAborted(frame)
     }
-    if (isGivenUp(frame)) return this.#giveUp(frame, layer)
+    if (frame.isGivenUp) return this.#giveUp(frame, layer)
 
     const { lazy } = this.#settings
     const sql = releaseSql(nameOf(frame))
-    if (!lazy) await this.#connection.command(new Statement(layer, sql), frame)
+    if (!lazy) {
+      await this.#connection.command(new Statement(layer, sql), frame)
+      if (frame.ended) return this.#keepEnded(frame)
+    }
     stack.end(frame, 'released')
     if (frame.parent !== undefined) frame.hooks.moveTo(frame.parent.hooks)
     if (lazy && !wire.forget(frame)) {
@@ -167,44 +198,34 @@ export class Transactions {
       wire.ride({ op: 'release', sql, frame })
     }
     publishSavepoint(this.#settings.name, frame, 'released')
-    turns.pass(refuse)
+    turns.pass(notSent)
     return acknowledged('RELEASE')
   }
 
   async #commit(frame: Frame, layer: Layer): Promise<QueryResult> {
     try {
-      if (frame.failure === undefined && !isGivenUp(frame)) await this.#lastCalls(frame)
+      const hasHooks = frame.hooks.has('before-commit')
+      if (hasHooks && frame.failure === undefined && !frame.isGivenUp) {
+        await runLastCalls(frame, this.#connection, this.#database)
+      }
     } catch (error) {
       frame.thrown = { error }
       await this.undo(frame, layer)
       throw error
     }
     if (frame.ended) return this.#keepEnded(frame)
-    if (isGivenUp(frame)) return this.#giveUp(frame, layer)
+    if (frame.isGivenUp) return this.#giveUp(frame, layer)
 
+    frame.isCommitting = true
     const { outcome, failure } = await sendCommit(this.#connection, frame, layer)
+    frame.isCommitting = false
     this.#connection.stack.end(frame, outcome)
     // the loss of a connection has ended the frame before the answer did
     frame.state = outcome
-    this.#conclude(outcome, failure)
+    await this.#conclude(frame, outcome, failure)
     await this.#settle(frame, outcome, failure === undefined ? undefined : { error: failure })
     if (failure !== undefined) throw failure
     return acknowledged('COMMIT')
-  }
-
-  /** Runs the before-commit hooks, also those that they register. */
-  async #lastCalls(frame: Frame): Promise<void> {
-    let hooks = frame.hooks.take('before-commit')
-    if (hooks.length === 0) return
-    const link = new Link(frame.around, this.#database, 'block', undefined, frame)
-    frame.lastCalls = link
-    while (hooks.length > 0) {
-      for (const hook of hooks) await hook.run(link, 'committed')
-      hooks = frame.hooks.take('before-commit')
-    }
-    // what they opened and did not await belongs to the transaction too
-    await this.#connection.turns.take(frame, () => Promise.resolve())
-    frame.lastCalls = undefined
   }
 
   /** Ends a frame that was asked to be kept, but is marked for a rollback. */
@@ -214,10 +235,7 @@ export class Transactions {
       await this.undo(frame, layer)
       return acknowledged('COMMIT')
     }
-    const error = new RollbackOnlyError(
-      `${describe(frame)} was rolled back: a block that joined it had failed`,
-      { cause: doomed.cause },
-    )
+    const error = doomedError(frame, doomed.cause)
     frame.thrown = { error }
     await this.undo(frame, layer)
     throw error
@@ -228,7 +246,7 @@ export class Transactions {
     const { parent } = frame
     stack.end(frame, 'rolled-back')
     const unsent = wire.isUnsent(frame)
-    wire.drop(frame, refuse)
+    wire.drop(frame, notSent)
     let answer: Promise<unknown> | undefined
     if (!unsent) {
       const sql = parent === undefined ? 'rollback' : rollbackToSql(nameOf(frame))
@@ -237,13 +255,13 @@ export class Transactions {
         wire.ride({ op: 'release', sql: releaseSql(nameOf(frame)), frame })
       }
     }
-    turns.pass(refuse)
+    turns.pass(notSent)
     try {
       await answer
     } catch (error) {
       this.#onRollBackFailed(frame, error)
     }
-    if (parent === undefined) this.#conclude('rolled-back', frame.failure)
+    if (parent === undefined) await this.#conclude(frame, 'rolled-back', frame.failure)
     else publishSavepoint(this.#settings.name, frame, 'rolled-back')
   }
 
@@ -258,13 +276,10 @@ export class Transactions {
     else parent.abort(error)
   }
 
-  /** The transaction has ended: the client goes back before any hook runs. */
-  #conclude(outcome: Outcome, error: unknown): void {
-    this.#trace?.ended(outcome, error)
-    this.#trace = undefined
-    this.giveBack?.()
-    this.giveBack = undefined
-    this.#connection.turns.pass(refuse)
+  async #conclude(frame: Frame, outcome: Outcome, error: unknown): Promise<void> {
+    const back = this.endings.conclude(frame, outcome, error)
+    this.#connection.turns.pass(notSent)
+    await back
   }
 
   #settle(
@@ -276,23 +291,6 @@ export class Transactions {
   }
 }
 
-function refuse(frame: Frame): TransactionClosedError {
-  return new TransactionClosedError(frame, 'the statement was not sent')
-}
-
-function assertNotAborted(frame: Frame): void {
-  if (frame.failure === undefined) return
-  throw new TransactionAbortedError(
-    `${describe(frame)} is aborted: a statement in it has failed, and only a rollback can end it`,
-    frame,
-  )
-}
-
-/** Whether it was marked for a rollback, however its block ends. */
-function isGivenUp(frame: Frame): boolean {
-  return frame.doomed !== undefined || frame.rollsBackOnExit
-}
-
 function nameOf(savepoint: Frame): string {
-  return savepoint.name ?? ''
+  return savepoint.sqlName ?? ''
 }

@@ -1,5 +1,6 @@
-import { TurnTimeoutError, describe, stackOf } from '../errors.ts'
+import { describe, TurnTimeoutError } from '../errors.ts'
 import type { Frame } from '../transaction/frame.ts'
+import { linesOf, type Origin, originHere } from '../transaction/origin.ts'
 import type { TransactionStack } from '../transaction/stack.ts'
 import type { StartClock } from '../transaction/turns.ts'
 import type { Wire } from './wire.ts'
@@ -9,10 +10,10 @@ import type { Wire } from './wire.ts'
  * the connection is idle, so a sibling that works for ten minutes times nobody out.
  */
 export function turnClock(timeout: number, wire: Wire, stack: TransactionStack): StartClock {
-  return (frame, expire) => {
+  return (frame, expire, origin) => {
     if (timeout === 0) return undefined
     const began = performance.now()
-    const asked = new Error('it was asked for here')
+    const asked = origin ?? originHere()
     let timer = setTimeout(look, timeout)
 
     function look(): void {
@@ -29,14 +30,13 @@ function timedOut(
   timeout: number,
   frame: Frame,
   stack: TransactionStack,
-  asked: Error,
+  asked: Origin,
 ): TurnTimeoutError {
   const inTheWay = stack.frames.slice(frame.depth).find((inner) => inner.scoped)
-  const lines = asked.stack?.split('\n').slice(2).join('\n') ?? ''
   return new TurnTimeoutError(
     `waited for a turn in ${describe(frame)} while nothing happened for ${timeout} ms in ` +
       `${inTheWay === undefined ? 'the block that is open in it' : describe(inTheWay)}. ` +
       'Does that block await what is waiting for it? The wait was asked for\n' +
-      `${lines}\nand the block in its way began${inTheWay === undefined ? '' : stackOf(inTheWay)}`,
+      `${linesOf(asked)}\nand the block in its way began\n${inTheWay === undefined ? '' : linesOf(inTheWay.origin)}`,
   )
 }

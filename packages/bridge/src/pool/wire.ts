@@ -46,11 +46,17 @@ export class Wire {
   /** When the last trip ended, as `performance.now()` tells it. */
   idleSince = 0
   #quiet: (() => void)[] = []
+  #hasTimeouts = false
 
   constructor(client: PgClient, send: PgClient['query'], observer: WireObserver) {
     this.#client = client
     this.#send = send
     this.#observer = observer
+  }
+
+  /** Whether `pg` may give a statement up while it still runs. */
+  get hasTimeouts(): boolean {
+    return this.#hasTimeouts || Boolean(this.#client.connectionParameters?.query_timeout)
   }
 
   /** Whether a trip is under way. */
@@ -60,6 +66,7 @@ export class Wire {
 
   /** Sends a statement behind all that is queued. `onSend` is called when it leaves. */
   send(statement: Statement, frame: Frame | undefined, onSend?: () => void): Promise<QueryResult> {
+    this.#hasTimeouts ||= statement.hasTimeout
     return this.#enqueue(frame, async (riders) => {
       if (riders.length > 0 && statement.isRideable) return this.#fly(riders, statement, onSend)
       if (riders.length > 0) await this.#fly(riders)
@@ -221,15 +228,18 @@ export class Wire {
     riders: readonly Rider[],
     onSend?: () => void,
   ): Promise<QueryResult> {
-    const landing = this.#observer.onRide(riders)
-    onSend?.()
+    let landing: ReturnType<WireObserver['onRide']> | undefined
+    flight.onWrite = () => {
+      landing = this.#observer.onRide(riders)
+      onSend?.()
+    }
     flight.riders = riders.map((rider) => rider.sql)
     try {
       return await new Promise((resolve, reject) => {
         flight.callback = (error, result) => {
           // refused before anything was written: the riders wait for the next statement
           if (!flight.written) this.#queue.unshift(...riders)
-          else landing(flight.landed, error ?? undefined)
+          else landing?.(flight.landed, error ?? undefined)
           if (error) reject(error)
           else resolve(result as QueryResult)
         }

@@ -1,6 +1,7 @@
 import { currentLink, Link, runIn } from '../transaction/scope.ts'
 import { Connection } from './connection.ts'
 import type { Database } from './database.ts'
+import { whenIdle } from './idle.ts'
 import type { PgClient } from './pg.ts'
 
 /**
@@ -24,6 +25,8 @@ export async function withClient<T>(
     try {
       return await runIn(inside, async () => fn(connection.client))
     } finally {
+      // for what `fn` has not awaited, and for the status byte
+      await whenIdle(connection.client)
       connection.heldBy = undefined
     }
   }

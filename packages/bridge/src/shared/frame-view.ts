@@ -24,7 +24,7 @@ export interface TransactionFrame extends Hooks {
    * })
    * ```
    */
-  rollbackOnExit(): void
+  rollbackOnExit(this: void): void
 }
 
 /** Where the code that asks stands. A picture of the moment: it does not change any more. */
@@ -89,7 +89,7 @@ export function viewOf(frame: Frame): TransactionFrame {
     kind: frame.kind,
     name: frame.name,
     get state() {
-      return frame.state
+      return frame.fate
     },
     rollbackOnExit() {
       frame.rollsBackOnExit = true

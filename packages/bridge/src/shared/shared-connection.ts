@@ -1,6 +1,10 @@
 import type { DrizzleLike, DrizzleTransaction } from '../drizzle/types.ts'
 import type { KyselyOptions } from '../kysely/extend.ts'
-import type { ExtendedKysely, SharedTransaction as KyselyTransaction } from '../kysely/types.ts'
+import type {
+  ExtendedKysely,
+  Kysely,
+  SharedTransaction as KyselyTransaction,
+} from '../kysely/types.ts'
 import type { Hooks } from '../transaction/register-hook.ts'
 import type { TransactionFrame, TransactionState } from './frame-view.ts'
 import type {
@@ -38,7 +42,7 @@ export interface SharedConnection<O extends DrizzleLike = DrizzleLike, DB = unkn
   /** Where the code that asks stands; nothing outside a transaction. Sends nothing. */
   readonly current: TransactionState | undefined
   /** Makes a Kysely database on the connection, with Kysely's own options but for the dialect. */
-  kysely<D = DB>(options?: KyselyOptions): SharedKysely<D, O>
+  kysely<D = DB>(this: void, options?: KyselyOptions): SharedKysely<D, O>
   /**
    * Runs `fn` in a transaction that belongs to neither layer: BEGIN, or SAVEPOINT where one is
    * open. Commits when `fn` resolves, rolls back when it rejects. {@link Rollback} rolls back and
@@ -58,37 +62,39 @@ export interface SharedConnection<O extends DrizzleLike = DrizzleLike, DB = unkn
    * @throws {@link HookError} when hooks failed; the data is what its `outcome` says
    */
   transaction<T>(
+    this: void,
     fn: (context: TransactionContext<O, DB, SharedConnection<O, DB>>) => Promise<T> | T,
     options?: TransactionOptions,
   ): Promise<T>
   transaction<T>(
+    this: void,
     fn: (context: MaybeContext<O, DB, SharedConnection<O, DB>>) => Promise<T> | T,
     options: MaybeOptions,
   ): Promise<T>
   /** Makes the transaction of a handle the ambient one while `fn` runs. */
-  within<T>(handle: object, fn: () => Promise<T> | T): Promise<T>
+  within<T>(this: void, handle: object, fn: () => Promise<T> | T): Promise<T>
   /** The frame of a handle, with its hooks. */
-  of(handle: object): TransactionFrame
+  of(this: void, handle: object): TransactionFrame
   /** Drizzle's handle for the transaction of any handle. */
-  drizzleFor(handle: object): DrizzleTransaction<O>
+  drizzleFor(this: void, handle: object): DrizzleTransaction<O>
   /**
    * Kysely's handle for the transaction of any handle, with the plugins and the log of `db`. By
    * default that is the Kysely database that was extended first, or a plain one.
    */
-  kyselyFor<D = DB>(handle: object, db?: ExtendedKysely<D, unknown>): SharedTransaction<D, O>
+  kyselyFor<D = DB>(this: void, handle: object, db?: Kysely<D>): SharedTransaction<D, O>
   /** Runs `fn` outside the transaction around it, on other connections. */
-  outside<T>(fn: () => Promise<T> | T): Promise<T>
+  outside<T>(this: void, fn: () => Promise<T> | T): Promise<T>
   /**
    * Gives `fn` the physical client of the transaction around, or one from the pool. What is held
    * back is sent first; nothing else is sent until `fn` ends.
    *
    * @throws {@link TransactionDriftError} when `fn` has moved the transaction
    */
-  withClient<T>(fn: (client: ClientOf<O>) => Promise<T> | T): Promise<T>
+  withClient<T>(this: void, fn: (client: ClientOf<O>) => Promise<T> | T): Promise<T>
   /**
    * Lets the pool and the Drizzle databases go: they are as they were before.
    *
    * @throws {@link DisposeError} while a connection is in use
    */
-  dispose(): void
+  dispose(this: void): void
 }

@@ -76,10 +76,15 @@ class SharedPool {
     return drizzleForLease(this.orm, this.adoption.database, this.#held(handle).lease)
   }
 
-  #kyselyFor(handle: object, db = this.#plainKysely()): unknown {
+  #kyselyFor(handle: object, db: object = this.#plainKysely()): unknown {
     const { lease } = this.#held(handle)
+    if (bridgeOf(db) !== this.bridge) {
+      throw new InvalidArgumentError(
+        `kyselyFor() was given ${kindOf(db)} that does not share this connection. Extend it first: db.extension("shared-connection")`,
+      )
+    }
     if (bridgeOf(handle) !== undefined) return handle
-    return kyselyForLease(db, this.bridge, poolOf(this.adoption), lease)
+    return kyselyForLease(db as Kysely<unknown>, this.bridge, poolOf(this.adoption), lease)
   }
 
   #contextOf(lease: Lease | undefined): object {
@@ -138,8 +143,7 @@ class SharedPool {
       },
       of: (handle: object) => viewOf(shared.#frameOf(handle)),
       drizzleFor: (handle: object) => shared.#drizzleFor(handle),
-      kyselyFor: (handle: object, db?: ExtendedKysely<unknown, unknown>) =>
-        shared.#kyselyFor(handle, db),
+      kyselyFor: (handle: object, db?: object) => shared.#kyselyFor(handle, db),
       outside: (fn: () => unknown) => database.outside(async () => fn()),
       withClient: (fn: (client: never) => unknown) =>
         withClient(database, (client) => fn(client as never)),
@@ -193,11 +197,10 @@ function poolFor(orm: DrizzleLike, options: SharedConnectionOptions): SharedPool
 }
 
 function theOnlyPool(): SharedPool {
-  const [first, ...others] = pools.values()
-  if (first !== undefined && others.length === 0) return first
-  const names = adopted().map(
-    ({ database }, index) => database.settings.name ?? `number ${index + 1}`,
-  )
+  const live = adopted()
+  const only = live.length === 1 && live[0] !== undefined ? pools.get(live[0]) : undefined
+  if (only !== undefined) return only
+  const names = live.map(({ database }, index) => database.settings.name ?? `number ${index + 1}`)
   throw new AmbiguousDatabaseError(
     names.length === 0
       ? 'no Drizzle database is shared yet. Give yours: db.extension("shared-connection", { drizzle: orm })'

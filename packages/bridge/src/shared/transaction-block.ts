@@ -78,7 +78,20 @@ export async function runTransaction<T, C>(
   if (typeof fn !== 'function') {
     throw new InvalidArgumentError(`transaction() was given ${typeof fn}; give it a function`)
   }
-  const { propagation = 'nested', ...modes } = options as TransactionOptions
+  const {
+    propagation = 'nested',
+    isolationLevel,
+    accessMode,
+    deferrable,
+    ...rest
+  } = options as TransactionOptions
+  const modes: TransactionModes = definedOf({ isolationLevel, accessMode, deferrable })
+  const [unknown] = Object.keys(rest)
+  if (unknown !== undefined) {
+    throw new InvalidArgumentError(
+      `there is no option ${JSON.stringify(unknown)}; the options are propagation, isolationLevel, accessMode and deferrable`,
+    )
+  }
   const wanted = checked(propagation)
   checkModes(modes)
   const isInside = database.ambient !== undefined
@@ -117,6 +130,11 @@ async function runBlock<T, C>(
     if (error instanceof Rollback && lease.joined === undefined) return error.value as T
     throw error
   }
+}
+
+function definedOf<T extends object>(values: { [K in keyof T]: T[K] | undefined }): Partial<T> {
+  const defined = Object.entries(values).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(defined) as Partial<T>
 }
 
 function checked(propagation: unknown): Propagation {

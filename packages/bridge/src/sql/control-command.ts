@@ -115,7 +115,8 @@ function withModes(
     } else if (word === 'deferrable') modes.deferrable = true
     else if (word === 'not' && scanner.word() === 'deferrable') modes.deferrable = false
     else return { kind: 'malformed', near: word }
-    scanner.take(',')
+    const isLast = !scanner.take(',')
+    if (!isLast && atEnd(scanner)) return { kind: 'malformed', near: ',' }
   }
   return atEnd(scanner) ? { kind, modes } : { kind: 'malformed', near: kind }
 }
@@ -138,7 +139,7 @@ function end(scanner: Scanner, kind: 'commit' | 'rollback'): ControlCommand | un
   if (word === 'and') {
     const no = scanner.word()
     const chain = no === 'no' ? scanner.word() : no
-    if (chain !== 'chain') return { kind: 'malformed', near: `and ${no}` }
+    if (chain !== 'chain' || !atEnd(scanner)) return { kind: 'malformed', near: `and ${no}` }
     return { kind, chain: no !== 'no' }
   }
   return word === '' && atEnd(scanner)

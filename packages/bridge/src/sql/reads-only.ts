@@ -1,10 +1,12 @@
+import { isOneCommand } from './control-command.ts'
+
 const READS =
-  /^\s*(select|show|values|table|explain|begin|start|commit|end|rollback|abort|savepoint|release|set)\b/i
+  /^\s*(select|show|values|table|begin|start|commit|end|rollback|abort|savepoint|release|set)\b/i
 
 /**
  * Whether a text begins like one that writes nothing, which is all that can be said without
  * parsing it. Where it matters, what is not surely a read counts as a write.
  */
 export function readsOnly(text: string): boolean {
-  return READS.test(text)
+  return READS.test(text) && isOneCommand(text)
 }

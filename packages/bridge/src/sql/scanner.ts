@@ -35,10 +35,23 @@ export class Scanner {
   /** Takes a name as PostgreSQL reads it: folded to lower case, unless quoted. */
   name(): string | undefined {
     this.#skipBlanks()
-    if (this.#text[this.#at] !== '"') return this.word() || undefined
+    if (this.#text[this.#at] !== '"') return this.#plainName()
     const start = this.#at
     this.#skipQuoted('"')
     return this.#text.slice(start + 1, this.#at - 1).replaceAll('""', '"')
+  }
+
+  /** A name may have digits and `$` in it, but not in front. */
+  #plainName(): string | undefined {
+    const start = this.#at
+    if (isDigit(this.#text.charCodeAt(start))) return undefined
+    while (this.#isWordOrDollar) this.#at++
+    return this.#text.slice(start, this.#at).toLowerCase() || undefined
+  }
+
+  get #isWordOrDollar(): boolean {
+    const isDollar = this.#text[this.#at] === '$'
+    return isDollar || isWordPart(this.#text.charCodeAt(this.#at))
   }
 
   /** Takes one character, if it is the one given. */
@@ -117,7 +130,7 @@ export class Scanner {
   /** Takes a word, or the string that it opens: `e'it\'s'`. */
   #takeWordOrString(): string {
     const start = this.#at
-    while (isWordPart(this.#text.charCodeAt(this.#at)) || this.#text[this.#at] === '$') this.#at++
+    while (this.#isWordOrDollar) this.#at++
     const word = this.#text.slice(start, this.#at).toLowerCase()
     if (this.#text[this.#at] === "'") {
       if (word === 'e') this.#skipEscapeString()

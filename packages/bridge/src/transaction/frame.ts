@@ -1,5 +1,6 @@
 import type { AccessMode, IsolationLevel, TransactionModes } from '../sql/control-command.ts'
 import { HookList } from './hooks.ts'
+import type { Origin } from './origin.ts'
 import type { Link } from './scope.ts'
 
 /** Who speaks on the connection: a query layer, plain `pg`, or the bridge itself. */
@@ -25,9 +26,12 @@ export interface FrameOptions {
   readonly begun: boolean
   /** The savepoint's name, as it was asked for; nothing for a transaction. */
   readonly name?: string | undefined
-  readonly modes?: TransactionModes
+  readonly sqlName?: string | undefined
+  readonly modes?: TransactionModes | undefined
   /** Where the code stands that opens it. */
   readonly around?: Link | undefined
+  /** Where the user's call is. */
+  readonly origin?: Origin | undefined
 }
 
 let frames = 0
@@ -44,10 +48,12 @@ export class Frame {
   readonly begun: boolean
   readonly name: string | undefined
   readonly hooks = new HookList()
+  /** The name that the server knows it by: another one where the bridge had taken the user's. */
+  readonly sqlName: string | undefined
   /** Where the code stands that opened it: its hooks run there. */
   readonly around: Link | undefined
-  /** Where the frame began, for the errors about it. */
-  readonly origin: Error = new Error('it began here')
+  /** Where the user's code began it, for the errors about it. */
+  readonly origin: Origin
 
   state: FrameState = 'open'
   isolationLevel: IsolationLevel | undefined
@@ -59,6 +65,8 @@ export class Frame {
   doomed: { readonly cause: unknown } | undefined
   /** Code that may still use it while it is ending: its before-commit hooks. */
   lastCalls: Link | undefined
+  /** COMMIT is on its way: nothing can take it back. */
+  isCommitting = false
   /** What its block threw: the error that matters, whatever fails while cleaning up. */
   thrown: { readonly error: unknown } | undefined
   /** Asked by the user to roll back and keep its value. */
@@ -71,7 +79,9 @@ export class Frame {
     this.scoped = options.scoped
     this.begun = options.begun
     this.name = options.name
+    this.sqlName = options.sqlName ?? options.name
     this.around = options.around
+    this.origin = options.origin ?? {}
     this.isolationLevel = options.modes?.isolationLevel ?? parent?.isolationLevel
     this.accessMode = options.modes?.accessMode ?? parent?.accessMode
     this.deferrable = options.modes?.deferrable ?? parent?.deferrable
@@ -88,9 +98,22 @@ export class Frame {
     return frame
   }
 
+  /** How it ended for good: what was released shares the fate of the frame around it. */
+  get fate(): FrameState {
+    const { parent, state } = this
+    if (state !== 'released' || parent === undefined) return state
+    const { fate } = parent
+    return parent.ended && fate !== 'committed' ? fate : 'released'
+  }
+
   /** Whether it has ended, however it ended. */
   get ended(): boolean {
     return this.state !== 'open' && this.state !== 'ending' && this.state !== 'aborted'
+  }
+
+  /** Whether it was marked for a rollback, however its block ends. */
+  get isGivenUp(): boolean {
+    return this.doomed !== undefined || this.rollsBackOnExit
   }
 
   /** Notes the error that leaves it aborted. The first one is the one that matters. */

@@ -29,6 +29,11 @@ export class HookList {
     this.#hooks.unshift(hook)
   }
 
+  /** Whether any hook of that kind waits. */
+  has(kind: HookKind): boolean {
+    return this.#hooks.some((hook) => hook.kind === kind)
+  }
+
   /** Takes the hooks of a kind out, so that none can run twice. */
   take(...kinds: readonly HookKind[]): Hook[] {
     const taken = this.#hooks.filter((hook) => kinds.includes(hook.kind))

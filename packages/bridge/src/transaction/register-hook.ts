@@ -20,7 +20,7 @@ export interface HookOptions {
   readonly outside?: 'run' | 'throw'
 }
 
-/** The four hooks, bound to nothing: they can be destructured. */
+/** The four hooks. They can be destructured. */
 export interface Hooks {
   /**
    * Runs `fn` once the outermost transaction, whichever layer holds it, has committed and its
@@ -34,13 +34,17 @@ export interface Hooks {
    * An error in it rejects the call that ended the transaction, with {@link HookError}: the data
    * stays committed, and the other hooks run.
    */
-  afterCommit(fn: HookFunction, options?: HookOptions): Promise<void>
+  afterCommit(this: void, fn: HookFunction, options?: HookOptions): Promise<void>
   /** Runs `fn` right after the rollback of its frame, or of any frame around it. Ignored outside a transaction. */
-  afterRollback(fn: HookFunction, options?: HookOptions): Promise<void>
+  afterRollback(this: void, fn: HookFunction, options?: HookOptions): Promise<void>
   /** Runs `fn` in the outermost frame just before COMMIT; throwing rolls back. Dropped with its savepoint. */
-  beforeCommit(fn: HookFunction, options?: HookOptions): Promise<void>
+  beforeCommit(this: void, fn: HookFunction, options?: HookOptions): Promise<void>
   /** Runs `fn` when the outcome is known, or known to be unknown. Ignored outside a transaction. */
-  afterCompletion(fn: (outcome: Outcome) => unknown, options?: HookOptions): Promise<void>
+  afterCompletion(
+    this: void,
+    fn: (outcome: Outcome) => unknown,
+    options?: HookOptions,
+  ): Promise<void>
 }
 
 /**

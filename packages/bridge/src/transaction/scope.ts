@@ -56,6 +56,16 @@ export function ambientFrame(link: Link | undefined, database: object): Frame | 
   return undefined
 }
 
+/** The transactions that wait for such code: those it stands in, or has left for a while. */
+export function heldTransactions(link: Link | undefined, database: object): ReadonlySet<Frame> {
+  const held = new Set<Frame>()
+  for (let at = link; at !== undefined; at = at.parent) {
+    const root = at.database === database ? at.frame?.root : undefined
+    if (root?.ended === false) held.add(root)
+  }
+  return held
+}
+
 /** Whether code under `link` runs inside `outer`. */
 export function isUnder(link: Link | undefined, outer: Link): boolean {
   for (let at = link; at !== undefined; at = at.parent) {

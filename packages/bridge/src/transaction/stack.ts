@@ -57,10 +57,16 @@ export class TransactionStack {
     return this.#frames.findLast((frame) => frame.name === name)
   }
 
-  /** A savepoint name like `wanted` that no open savepoint has: a second one would hide the first. */
+  /** Whether the bridge has chosen that name for an open savepoint. */
+  isTaken(name: string): boolean {
+    return this.#frames.some((frame) => frame.scoped && frame.sqlName === name)
+  }
+
+  /** A name like `wanted` that the server knows no open savepoint by: a second one would hide the first. */
   freeName(wanted: string): string {
     let name = wanted
-    for (let n = 2; this.find(name) !== undefined; n++) name = `${wanted}_${n}`
+    const isUsed = (frame: Frame): boolean => frame.sqlName === name
+    for (let n = 2; this.#frames.some(isUsed); n++) name = `${wanted}_${n}`
     return name
   }
 

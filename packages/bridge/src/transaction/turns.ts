@@ -1,4 +1,5 @@
 import type { Frame } from './frame.ts'
+import type { Origin } from './origin.ts'
 import type { TransactionStack } from './stack.ts'
 
 interface Waiter {
@@ -9,12 +10,16 @@ interface Waiter {
 }
 
 /** Measures how long a wait has gone on while the connection did nothing. */
-export interface Clock {
+interface Clock {
   stop(): void
 }
 
 /** Starts the clock of one wait; `undefined` where waits have no end. */
-export type StartClock = (frame: Frame, expire: (error: unknown) => void) => Clock | undefined
+export type StartClock = (
+  frame: Frame,
+  expire: (error: unknown) => void,
+  origin: Origin | undefined,
+) => Clock | undefined
 
 /**
  * Whose turn it is on a connection.
@@ -40,8 +45,9 @@ export class Turns {
   /**
    * Calls `start` when `frame` has its turn: at once, or as soon as the block in its way has ended.
    * It is called in the very moment the turn comes, so that what it opens is in the way of the next.
+   * `origin` is where the user asked for it, where that is known.
    */
-  take<T>(frame: Frame, start: () => Promise<T>): Promise<T> {
+  take<T>(frame: Frame, start: () => Promise<T>, origin?: Origin): Promise<T> {
     if (this.#stack.isFree(frame)) return start()
     return new Promise<T>((resolve, reject) => {
       const waiter: Waiter = {
@@ -54,10 +60,14 @@ export class Turns {
           waiter.clock?.stop()
           reject(error)
         },
-        clock: this.#startClock(frame, (error) => {
-          this.#waiters = this.#waiters.filter((other) => other !== waiter)
-          reject(error)
-        }),
+        clock: this.#startClock(
+          frame,
+          (error) => {
+            this.#waiters = this.#waiters.filter((other) => other !== waiter)
+            reject(error)
+          },
+          origin,
+        ),
       }
       this.#waiters.push(waiter)
     })

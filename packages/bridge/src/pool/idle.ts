@@ -1,0 +1,18 @@
+import type { PgClient } from './pg.ts'
+
+/**
+ * Waits until the server is ready for the next statement; `undefined` where it is now. PostgreSQL
+ * sends an error first and the status byte behind it, often in another packet.
+ */
+export function whenIdle(client: PgClient): Promise<void> | undefined {
+  if (client.readyForQuery !== false) return undefined
+  return new Promise((resolve) => {
+    const done = (): void => {
+      client.removeListener('drain', done)
+      client.removeListener('end', done)
+      resolve()
+    }
+    client.on('drain', done)
+    client.on('end', done)
+  })
+}

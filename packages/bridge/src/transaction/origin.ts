@@ -1,0 +1,31 @@
+import { fileURLToPath } from 'node:url'
+
+/** Where a call of the user's began: a stack trace, without the cost of an error. */
+export interface Origin {
+  readonly stack?: string
+}
+
+/** The stack above `entry`, which is the function of the bridge that the user's code has called. */
+export function originAbove(entry: (...args: never[]) => unknown): Origin {
+  const origin: Origin = {}
+  Error.captureStackTrace(origin, entry)
+  return origin
+}
+
+/** As it stands in a stack trace, whether that names files by path or by URL. */
+const OWN_FOLDER = fileURLToPath(new URL('..', import.meta.url))
+
+/** The stack here, however deep, without the bridge's own lines. Costs more: for rare moments. */
+export function originHere(): Origin {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 100
+  const { stack = '' } = originAbove(originHere)
+  Error.stackTraceLimit = stackTraceLimit
+  const lines = stack.split('\n').filter((line) => !line.includes(OWN_FOLDER))
+  return { stack: lines.slice(0, stackTraceLimit + 1).join('\n') }
+}
+
+/** An origin as lines of a trace, to stand in a message. */
+export function linesOf({ stack = '' }: Origin): string {
+  return stack.split('\n').slice(1).join('\n')
+}
