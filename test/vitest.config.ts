@@ -29,6 +29,8 @@ function onLibraries(combination: Combination): TestProjectInlineConfiguration {
     ...onSource(librariesOf(combination)),
     test: {
       name: combination.name,
+      // A worker for all files: what a file leaves behind would show in the next one, and should.
+      isolate: false,
       include: ['**/*.test.ts'],
       exclude: ['core/**', 'node_modules/**'],
       provide: { combination },

@@ -16,8 +16,15 @@ export async function freshDatabase(serverUrl: string): Promise<FreshDatabase> {
   url.pathname = `/${name}`
   return {
     url: url.href,
-    // By force: a test that failed may have left a connection open.
-    drop: () => execute(serverUrl, `drop database if exists ${name} with (force)`),
+    async drop() {
+      try {
+        // The server waits for sessions that are just closing.
+        await execute(serverUrl, `drop database if exists ${name}`)
+      } catch {
+        // A test that failed may have left a connection open.
+        await execute(serverUrl, `drop database if exists ${name} with (force)`)
+      }
+    },
   }
 }
 

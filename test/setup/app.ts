@@ -35,7 +35,13 @@ export interface Schema {
 }
 
 const makeDrizzle = (pool: Pool) => drizzle({ client: pool })
-export type Orm = ReturnType<typeof makeDrizzle>
+type Orm = ReturnType<typeof makeDrizzle>
+
+// TRUNCATE would make new files for every test.
+const EMPTY = `
+  delete from reply;
+  delete from note;
+  select setval('reply_id_seq', 1, false), setval('note_id_seq', 1, false)`
 
 /** An application on both layers, with a database to itself. */
 export interface App {
@@ -86,16 +92,12 @@ export function useApp(options: AppOptions = {}): App {
   })
   afterEach(async () => {
     const { pool, observer } = app as App
-    const left = { inUse: pool.totalCount - pool.idleCount, waiting: pool.waitingCount }
-    // closed, so that a test that fails here does not stop those after it
-    const { rows } = await observer.query(
-      `select state, pg_terminate_backend(pid) as closed from pg_stat_activity
-       where datname = current_database() and state like 'idle in transaction%'`,
-    )
-    await observer.query('truncate note, reply restart identity')
+    const left = await usageAtRest(pool)
+    const open = await closeTransactions(observer)
+    await observer.query(EMPTY)
     expect(warnings).toEqual([])
     expect(left, 'clients in use').toEqual({ inUse: 0, waiting: 0 })
-    expect(rows, 'open transactions').toEqual([])
+    expect(open, 'open transactions').toEqual([])
   })
   afterAll(async () => {
     unsubscribe(CHANNELS.notice, onNotice)
@@ -107,6 +109,30 @@ export function useApp(options: AppOptions = {}): App {
   })
 
   return new Proxy({} as App, { get: (_, key) => Reflect.get(app as App, key) })
+}
+
+/** What is in use of a pool, once what is on its way back has come back: that is a packet away. */
+async function usageAtRest(pool: Pool): Promise<{ inUse: number; waiting: number }> {
+  const usage = () => ({
+    inUse: pool.totalCount - pool.idleCount,
+    waiting: pool.waitingCount,
+  })
+  const deadline = Date.now() + 500
+  while (usage().inUse + usage().waiting > 0 && Date.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  return usage()
+}
+
+/** Closes what a test has left open, so that those after it can go on. Tells what that was. */
+async function closeTransactions(observer: Pool): Promise<unknown[]> {
+  const open = `from pg_stat_activity
+    where datname = current_database() and state like 'idle in transaction%'`
+  const { rows } = await observer.query(`select 1 ${open}`)
+  if (rows.length === 0) return []
+  // a connection may be just closing
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  return (await observer.query(`select query, pg_terminate_backend(pid) ${open}`)).rows
 }
 
 async function start(url: string, options: AppOptions): Promise<App> {
@@ -134,7 +160,7 @@ async function start(url: string, options: AppOptions): Promise<App> {
     transcript,
     async rows() {
       const found = await observer.query<{ text: string }>('select text from note order by id')
-      return found.rows.map(({ text }) => text)
+      return found.rows.map((row) => row.text)
     },
   }
 }

@@ -40,7 +40,8 @@ async function write(folder: string, sql: string): Promise<void> {
 /** Kysely's class of migrators, which version 0.29 keeps apart. */
 export async function loadMigrator(): Promise<typeof Migrator> {
   const { version } = inject('combination').kysely
-  const library: unknown =
-    version === '0.29' ? await import('kysely/migration') : await import('kysely')
+  // in a variable, since what is not there can not be imported by name
+  const entry = version === '0.29' ? 'kysely/migration' : 'kysely'
+  const library: unknown = await import(entry)
   return (library as { Migrator: typeof Migrator }).Migrator
 }

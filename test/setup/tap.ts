@@ -19,19 +19,21 @@ export function tap(pool: Pool): Transcript {
   }
   const listenAt = (client: PoolClient): void => {
     const { connection } = client as unknown as { connection: ProtocolConnection }
-    const { parse, bind, query } = connection
+    const parse = connection.parse.bind(connection)
+    const bind = connection.bind.bind(connection)
+    const query = connection.query.bind(connection)
     const texts = new Map<string, string>()
-    connection.parse = function (message) {
+    connection.parse = (message) => {
       texts.set(message.name ?? '', message.text)
-      parse.call(this, message)
+      parse(message)
     }
-    connection.bind = function (message) {
+    connection.bind = (message) => {
       note(texts.get(message.statement ?? '') ?? '', message.values)
-      bind.call(this, message)
+      bind(message)
     }
-    connection.query = function (text) {
+    connection.query = (text) => {
       note(text)
-      query.call(this, text)
+      query(text)
     }
   }
   pool.on('connect', listenAt)

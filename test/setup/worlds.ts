@@ -21,7 +21,7 @@ export const kyselySpeaker: Speaker = {
   note: (app, text) => app.db.insertInto('note').values({ text }).execute(),
 }
 
-export const sharedSpeaker: Speaker = {
+const sharedSpeaker: Speaker = {
   name: 'shared',
   block: (app, fn) => app.shared.transaction(() => fn()),
   note: (app, text) => app.pool.query('insert into note (text) values ($1)', [text]),
@@ -62,4 +62,13 @@ export function sentIn({ options }: Manner, lines: readonly string[]): string[] 
     if (!line.startsWith('(')) return [line]
     return isLazy ? [] : [line.slice(1, -1)]
   })
+}
+
+const mixed = worlds.filter(({ name }) =>
+  ['drizzle ⊃ kysely', 'kysely ⊃ drizzle', 'shared ⊃ kysely'].includes(name),
+)
+
+/** The worlds for one manner: all in the usual one, and where layers mix in the others. */
+export function worldsIn({ name }: Manner): readonly World[] {
+  return name === 'lazy' ? worlds : mixed
 }

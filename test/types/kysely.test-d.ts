@@ -49,18 +49,15 @@ export const nested = db.transaction().execute(async (trx) => {
 })
 expectTypeOf(nested).resolves.toEqualTypeOf<number>()
 
-export const controlled = db
-  .startTransaction()
-  .setIsolationLevel('serializable')
-  .execute()
-  .then(async (trx) => {
-    const marked = await trx.savepoint('mark').execute()
-    await marked.afterRollback(() => undefined)
-    await marked.rollbackToSavepoint('mark').execute()
-    // @ts-expect-error there is no such savepoint
-    await marked.releaseSavepoint('other').execute()
-    await trx.commit().execute()
-  })
+export async function controlled(): Promise<void> {
+  const trx = await db.startTransaction().setIsolationLevel('serializable').execute()
+  const marked = await trx.savepoint('mark').execute()
+  await marked.afterRollback(() => undefined)
+  await marked.rollbackToSavepoint('mark').execute()
+  // @ts-expect-error there is no such savepoint
+  await marked.releaseSavepoint('other').execute()
+  await trx.commit().execute()
+}
 
 // @ts-expect-error a database is no transaction
 export const mistaken = repository(db)
@@ -85,3 +82,16 @@ void shared.withClient(async (client) => {
 })
 // @ts-expect-error Drizzle's pool is not Kysely's to choose
 shared.kysely<Schema>({ pool: orm.$client })
+
+export async function marks(): Promise<void> {
+  const trx = await db.startTransaction().execute()
+  const one = await trx.savepoint('one').execute()
+  const two = await one.savepoint('two').execute()
+  const back = await two.rollbackToSavepoint('two').execute()
+  await back.afterCommit(() => undefined)
+  const released = await back.releaseSavepoint('one').execute()
+  await released.afterCommit(() => undefined)
+  // @ts-expect-error it was released
+  await released.rollbackToSavepoint('two').execute()
+  await released.rollback().execute()
+}

@@ -1,0 +1,123 @@
+import type { PoolClient } from 'pg'
+import { isSharedConnectionError } from 'shared-connection'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { useApp } from '../setup/app.ts'
+import { failureOf } from '../setup/failure.ts'
+import { speakers } from '../setup/worlds.ts'
+
+const app = useApp({ shared: { lazy: false } })
+const broken = new Error('the wire is broken')
+let failsAt: string | undefined
+
+// the bridge sends through the `query` that a client has when it comes into its hands
+beforeAll(() => {
+  app.pool.on('connect', (client: PoolClient) => {
+    const query = client.query.bind(client) as (...args: unknown[]) => unknown
+    const guarded = (...args: unknown[]): unknown => {
+      if (args[0] !== failsAt) return query(...args)
+      failsAt = undefined
+      return Promise.reject(broken)
+    }
+    Object.assign(client, { query: guarded })
+  })
+})
+
+describe.each(speakers)('a transaction of $name', (speaker) => {
+  test('whose BEGIN fails does not run its block, and its client is not lost', async () => {
+    failsAt = 'begin'
+    let ran = false
+    const failing = speaker.block(app, () => {
+      ran = true
+      return Promise.resolve()
+    })
+    expect(await failureOf(failing)).toBe(broken)
+    expect([ran, app.shared.inTransaction]).toEqual([false, false])
+    await speaker.block(app, () => speaker.note(app, 'a'))
+    expect(await app.rows()).toEqual(['a'])
+    expect(app.transcript.lines().slice(-3)).toEqual(['begin', 'insert a', 'commit'])
+  })
+
+  test('whose SAVEPOINT fails goes on without it, or not at all', async () => {
+    failsAt = 'savepoint sp1'
+    let ran = false
+    const failing = speaker.block(app, async () => {
+      await speaker.note(app, 'a')
+      await speaker.block(app, () => {
+        ran = true
+        return Promise.resolve()
+      })
+    })
+    expect(await failureOf(failing)).toBe(broken)
+    expect(ran).toBe(false)
+    expect(await app.rows()).toEqual([])
+    expect(app.transcript.lines().at(-1)).toBe('rollback')
+  })
+
+  test('whose ROLLBACK fails rejects with the error that mattered', async () => {
+    const boom = new Error('boom')
+    const hooks: string[] = []
+    failsAt = 'rollback'
+    const failing = speaker.block(app, async () => {
+      await speaker.note(app, 'a')
+      await app.shared.afterRollback(() => void hooks.push('rollback'))
+      throw boom
+    })
+    expect(await failureOf(failing)).toBe(boom)
+    expect((boom as { suppressed?: unknown }).suppressed).toEqual([broken])
+    expect(hooks).toEqual(['rollback'])
+    expect(await app.rows()).toEqual([])
+    // what may still be in a transaction is never used again
+    await speaker.note(app, 'b')
+    expect(await app.rows()).toEqual(['b'])
+    const pids = app.transcript.events().map(({ processID }) => processID)
+    expect(pids.at(-1)).not.toBe(pids[0])
+    expect(app.transcript.lines().at(-1)).toBe('insert b')
+  })
+
+  test('whose COMMIT gets no answer has an unknown outcome, and says so', async () => {
+    const outcomes: string[] = []
+    failsAt = 'commit'
+    const failing = speaker.block(app, async () => {
+      await speaker.note(app, 'a')
+      await app.shared.afterCommit(() => void outcomes.push('after commit'))
+      await app.shared.afterCompletion((outcome) => void outcomes.push(outcome))
+    })
+    const failure = await failureOf(failing)
+    expect(isSharedConnectionError(failure)).toBe(true)
+    expect(failure).toMatchObject({ name: 'TransactionOutcomeUnknownError', cause: broken })
+    expect(outcomes).toEqual(['unknown'])
+    // here the server never got it, and the connection was closed
+    expect(await app.rows()).toEqual([])
+    expect(app.transcript.lines().slice(0, 2)).toEqual(['begin', 'insert a'])
+  })
+
+  test('whose connection is lost rejects, and the next has another', async () => {
+    const failing = speaker.block(app, async () => {
+      await speaker.note(app, 'a')
+      await app.observer.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity
+         where state = 'idle in transaction' and datname = current_database()`,
+      )
+      await speaker.note(app, 'b')
+    })
+    await expect(failing).rejects.toThrow()
+    expect(app.shared.inTransaction).toBe(false)
+    await speaker.block(app, () => speaker.note(app, 'c'))
+    expect(await app.rows()).toEqual(['c'])
+    expect(app.transcript.lines().slice(-3)).toEqual(['begin', 'insert c', 'commit'])
+  })
+
+  test('whose connection is lost before COMMIT is rolled back', async () => {
+    const failing = speaker.block(app, async () => {
+      await speaker.note(app, 'a')
+      await app.observer.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity
+         where state = 'idle in transaction' and datname = current_database()`,
+      )
+      await expect.poll(() => app.shared.inTransaction).toBe(false)
+    })
+    expect((await failureOf(failing)).name).toBe('TransactionAbortedError')
+    expect(await app.rows()).toEqual([])
+    expect(app.transcript.lines()).toEqual(['begin', 'insert a'])
+  })
+})

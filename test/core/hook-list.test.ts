@@ -1,0 +1,133 @@
+import { describe, expect, test } from 'vitest'
+import {
+  type Hook,
+  type HookKind,
+  HookList,
+  runHooks,
+} from '../../packages/bridge/src/transaction/hooks.ts'
+import { type Outcome, outcomeOfCommit } from '../../packages/bridge/src/transaction/outcome.ts'
+import { Link } from '../../packages/bridge/src/transaction/scope.ts'
+
+const KINDS: readonly HookKind[] = [
+  'before-commit',
+  'after-commit',
+  'after-rollback',
+  'after-completion',
+]
+
+const hook = (kind: HookKind, run: Hook['run'] = () => {}): Hook => ({ kind, run })
+
+function listOfAll(): { list: HookList; hooks: Hook[] } {
+  const list = new HookList()
+  const hooks = [...KINDS, ...KINDS].map((kind) => hook(kind))
+  for (const each of hooks) list.add(each)
+  return { list, hooks }
+}
+
+describe('a list of hooks', () => {
+  test.each<[Outcome, HookKind[]]>([
+    ['committed', ['after-commit', 'after-completion', 'after-commit', 'after-completion']],
+    ['rolled-back', ['after-rollback', 'after-completion', 'after-rollback', 'after-completion']],
+    ['unknown', ['after-completion', 'after-completion']],
+  ])('settled as %s gives what waited for that, in order, and drops the rest', (outcome, kinds) => {
+    const { list, hooks } = listOfAll()
+    const due = list.settle(outcome)
+    expect(due.map(({ kind }) => kind)).toEqual(kinds)
+    expect(due).toEqual(hooks.filter((each) => due.includes(each)))
+    for (const other of ['committed', 'rolled-back', 'unknown'] as const) {
+      expect(list.settle(other)).toEqual([])
+    }
+  })
+
+  test('gives hooks of a kind once, and keeps the others', () => {
+    const { list } = listOfAll()
+    expect(list.take('before-commit')).toHaveLength(2)
+    expect(list.take('before-commit')).toEqual([])
+    expect(list.take('after-commit', 'after-rollback')).toHaveLength(4)
+    expect(list.settle('committed').map(({ kind }) => kind)).toEqual([
+      'after-completion',
+      'after-completion',
+    ])
+  })
+
+  test('keeps two of the same function', () => {
+    const list = new HookList()
+    const same = hook('after-commit')
+    list.add(same)
+    list.add(same)
+    expect(list.settle('committed')).toEqual([same, same])
+  })
+
+  test('moved goes to the end of the other, in order, and is empty', () => {
+    const parent = new HookList()
+    const child = new HookList()
+    const [a, b, c, d] = ['a', 'b', 'c', 'd'].map(() => hook('after-commit'))
+    parent.add(a as Hook)
+    child.add(b as Hook)
+    child.add(c as Hook)
+    child.moveTo(parent)
+    parent.add(d as Hook)
+    expect(child.settle('committed')).toEqual([])
+    const due = parent.settle('committed')
+    expect(due).toHaveLength(4)
+    for (const [index, each] of [a, b, c, d].entries()) expect(due[index]).toBe(each)
+  })
+
+  test('puts what the bridge itself does in front', () => {
+    const list = new HookList()
+    const users = hook('after-commit')
+    const own = hook('after-commit')
+    list.add(users)
+    list.addFirst(own)
+    const due = list.settle('committed')
+    expect(due[0]).toBe(own)
+    expect(due[1]).toBe(users)
+  })
+})
+
+describe('runHooks', () => {
+  test('runs one after the other, and gives the errors back in order', async () => {
+    const ran: string[] = []
+    const errors = await runHooks(
+      [
+        hook('after-commit', async () => {
+          await Promise.resolve()
+          ran.push('slow')
+        }),
+        hook('after-commit', () => {
+          ran.push('throws')
+          throw new Error('first')
+        }),
+        hook('after-commit', () => Promise.reject(new Error('second'))),
+        hook('after-commit', () => void ran.push('last')),
+      ],
+      undefined,
+      'committed',
+    )
+    expect(ran).toEqual(['slow', 'throws', 'last'])
+    expect(errors).toEqual([new Error('first'), new Error('second')])
+  })
+
+  test('tells each where it stands and how it ended', async () => {
+    const link = new Link(undefined, {}, 'block')
+    const seen: unknown[] = []
+    const spy = hook('after-completion', (...args) => void seen.push(...args))
+    await runHooks([spy, spy], link, 'unknown')
+    expect(seen).toEqual([link, 'unknown', link, 'unknown'])
+  })
+
+  test('of none has no error', async () => {
+    expect(await runHooks([], undefined, 'committed')).toEqual([])
+  })
+})
+
+describe('the answer to COMMIT', () => {
+  test.each([
+    ['COMMIT', 'committed'],
+    ['ROLLBACK', 'rolled-back'],
+    ['', 'rolled-back'],
+    ['commit', 'rolled-back'],
+  ])('%j means %s', (tag, outcome) => {
+    expect(outcomeOfCommit(tag)).toBe(outcome)
+  })
+})

@@ -1,0 +1,41 @@
+import Cursor from 'pg-cursor'
+import { expect, test } from 'vitest'
+import { useApp } from '../setup/app.ts'
+import { recorder } from '../setup/recorder.ts'
+
+const wire = recorder()
+const app = useApp({ pool: { max: 1, stream: () => wire.stream() } })
+
+test('a stream of Kysely is one event, however many pages it has', async () => {
+  await app.pool.query("insert into note (text) select 'n' || n from generate_series(1, 7) n")
+  app.transcript.clear()
+  wire.clear()
+  const seen: string[] = []
+  await app.orm.transaction(async () => {
+    for await (const { text } of app.db.selectFrom('note').select('text').orderBy('id').stream(2)) {
+      seen.push(text)
+    }
+  })
+  expect(seen).toHaveLength(7)
+  const sent = app.transcript.events()
+  expect(sent.map(({ sql }) => sql)).toEqual(wire.statements())
+  expect(app.transcript.lines()).toEqual(['begin', 'select', 'commit'])
+  expect(sent[1]).toMatchObject({ layer: 'kysely', error: undefined })
+})
+
+test('a cursor by hand is one event too', async () => {
+  const client = await app.pool.connect()
+  wire.clear()
+  app.transcript.clear()
+  try {
+    const cursor = client.query(new Cursor('select n from generate_series(1, $1::int) n', [5]))
+    expect(await cursor.read(2)).toHaveLength(2)
+    expect(await cursor.read(10)).toHaveLength(3)
+    await cursor.close()
+    await client.query('select 1')
+  } finally {
+    client.release()
+  }
+  expect(app.transcript.events().map(({ sql }) => sql)).toEqual(wire.statements())
+  expect(app.transcript.lines()).toEqual(['select 5', 'select'])
+})

@@ -1,0 +1,129 @@
+import type { PoolClient, QueryResult } from 'pg'
+import { describe, expect, test } from 'vitest'
+import { useApp } from '../setup/app.ts'
+import { speakers } from '../setup/worlds.ts'
+
+const app = useApp({ pool: { max: 2 } })
+const INSERT = 'insert into note (text) values ($1)'
+
+type Answer = (error: Error | null | undefined, result?: QueryResult) => void
+
+/** A promise for what a callback is given. */
+function answered(call: (answer: Answer) => unknown): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const given = call((error) => {
+      if (error) reject(error)
+      else resolve(app.shared.inTransaction)
+    })
+    expect(given).toBeUndefined()
+  })
+}
+
+describe.each(speakers)('in a transaction of $name', (speaker) => {
+  test('pool.query(cb) works in it, and so does its callback', async () => {
+    await speaker.block(app, async () => {
+      expect(await answered((cb) => app.pool.query(INSERT, ['a'], cb))).toBe(true)
+      expect(
+        await answered((cb) => app.pool.query(`insert into note (text) values ('b')`, cb)),
+      ).toBe(true)
+      expect(await app.rows()).toEqual([])
+    })
+    expect(await app.rows()).toEqual(['a', 'b'])
+    expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'insert', 'commit'])
+  })
+
+  test('the error that pool.query(cb) gives to its callback fails the transaction', async () => {
+    const failing = speaker.block(app, async () => {
+      await answered((cb) => app.pool.query(INSERT, ['a'], cb))
+      const failed = answered((cb) => app.pool.query(INSERT, ['a'], cb))
+      await expect(failed).rejects.toMatchObject({ code: '23505' })
+    })
+    await expect(failing).rejects.toMatchObject({ name: 'TransactionAbortedError' })
+    expect(await app.rows()).toEqual([])
+    expect(app.transcript.lines().at(-1)).toBe('commit')
+  })
+
+  test('pool.connect(cb) gives a client of it, which is given back without ending it', async () => {
+    await speaker.block(app, async () => {
+      await new Promise<void>((resolve, reject) => {
+        app.pool.connect((error, client, done) => {
+          if (error || client === undefined) return reject(error)
+          client.query(INSERT, ['a'], (failure) => {
+            done()
+            if (failure) reject(failure)
+            else resolve()
+          })
+        })
+      })
+      expect(await app.rows()).toEqual([])
+      expect(app.shared.inTransaction).toBe(true)
+    })
+    expect(await app.rows()).toEqual(['a'])
+    expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'commit'])
+  })
+})
+
+describe('outside a transaction', () => {
+  test('the style of callbacks carries a whole transaction', async () => {
+    await new Promise<void>((resolve, reject) => {
+      app.pool.connect((error, client, done) => {
+        const lent = client as PoolClient
+        const then =
+          (next: () => void): Answer =>
+          (failure) =>
+            failure ? reject(failure) : next()
+        expect(error).toBeUndefined()
+        lent.query(
+          'begin',
+          then(() =>
+            lent.query(
+              INSERT,
+              ['a'],
+              then(() =>
+                lent.query(
+                  'commit',
+                  then(() => {
+                    done()
+                    resolve()
+                  }),
+                ),
+              ),
+            ),
+          ),
+        )
+      })
+    })
+    expect(await app.rows()).toEqual(['a'])
+    expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'commit'])
+  })
+
+  test('what a callback throws is nobody else’s', async () => {
+    const boom = new Error('boom')
+    const listeners = process.listeners('uncaughtException')
+    process.removeAllListeners('uncaughtException')
+    const uncaught = new Promise((resolve) => process.once('uncaughtException', resolve))
+    app.pool.query(INSERT, ['a'], () => {
+      throw boom
+    })
+    expect(await uncaught).toBe(boom)
+    for (const listener of listeners) process.on('uncaughtException', listener)
+    await app.pool.query(INSERT, ['b'])
+    expect(await app.rows()).toEqual(['a', 'b'])
+    expect(app.transcript.lines()).toEqual(['insert a', 'insert b'])
+  })
+
+  test('the callback of a client that could not be given gets the error', async () => {
+    const { pool } = app
+    const clients = await Promise.all([pool.connect(), pool.connect()])
+    const third = new Promise<string>((resolve) => {
+      pool.connect((error, client) => {
+        client?.release()
+        resolve(error ? error.message : 'given')
+      })
+    })
+    for (const client of clients) client.release()
+    expect(await third).toBe('given')
+    expect(app.transcript.lines()).toEqual([])
+    expect(await app.rows()).toEqual([])
+  })
+})

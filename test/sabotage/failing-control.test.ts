@@ -1,0 +1,113 @@
+import { TransactionAbortedError } from 'shared-connection'
+import { describe, expect, test } from 'vitest'
+import { useApp } from '../setup/app.ts'
+import { failureOf } from '../setup/failure.ts'
+import { type Speaker, speakers, worlds } from '../setup/worlds.ts'
+
+for (const lazy of [true, false]) {
+  describe(lazy ? 'control statements that ride' : 'control statements of their own', () => {
+    const app = useApp({ pool: { max: 1 }, shared: { lazy } })
+
+    const insert = (name: string) => ({
+      text: 'insert into note (text) values ($1)',
+      values: [name],
+    })
+
+    /** Leaves the pool's client, behind the bridge, where BEGIN fails. */
+    async function spoil(): Promise<void> {
+      const client = await app.shared.withClient((physical) => physical)
+      await client.query('begin')
+      await client.query('select 1/0').catch(() => {})
+    }
+
+    describe.each(speakers)('of $name', (speaker: Speaker) => {
+      test('a BEGIN that fails lets nothing run, and the client is given up', async () => {
+        const ran: string[] = []
+        await spoil()
+        const error = await failureOf(
+          speaker.block(app, async () => {
+            await app.shared.afterCompletion((outcome) => void ran.push(outcome))
+            await app.pool.query(insert('a'))
+          }),
+        )
+        expect(error).toMatchObject({ code: '25P02' })
+        expect(app.pool.totalCount).toBe(0)
+        expect(app.transcript.lines()).not.toContain('commit')
+        expect(ran).toEqual(lazy ? ['rolled-back'] : [])
+        await speaker.block(app, () => speaker.note(app, 'next'))
+        expect(await app.rows()).toEqual(['next'])
+      })
+
+      test('a BEGIN that fails is no success, though the error was swallowed', async () => {
+        await spoil()
+        const error = await failureOf(
+          speaker.block(app, async () => {
+            await failureOf(app.pool.query(insert('a')))
+            await failureOf(app.pool.query(insert('b')))
+          }),
+        )
+        if (lazy) expect(error).toBeInstanceOf(TransactionAbortedError)
+        expect(app.pool.totalCount).toBe(0)
+        expect(app.transcript.lines()).not.toContain('insert b')
+        expect(await app.rows()).toEqual([])
+      })
+    })
+
+    describe.each(worlds)('in $name', ({ outer, inner }) => {
+      test('a RELEASE that fails, since the savepoint is gone, leaves nothing behind', async () => {
+        const error = await failureOf(
+          outer.block(app, async () => {
+            await outer.note(app, 'p')
+            await inner.block(app, async () => {
+              await inner.note(app, 'n')
+              await app.shared.withClient((client) => client.query('release savepoint sp1'))
+            })
+            await outer.note(app, 'q')
+          }),
+        )
+        expect(error).toMatchObject({ code: '3B001' })
+        expect(await app.rows()).toEqual([])
+        expect(app.transcript.lines().at(-1)).toBe('rollback')
+      })
+
+      test('a ROLLBACK TO that fails leaves the block its own error, and nothing is kept', async () => {
+        const boom = new Error('boom')
+        const error = await failureOf(
+          outer.block(app, async () => {
+            await outer.note(app, 'p')
+            const nested = inner.block(app, async () => {
+              await inner.note(app, 'n')
+              await app.shared.withClient((client) => client.query('release savepoint sp1'))
+              throw boom
+            })
+            expect(await failureOf(nested)).toBe(boom)
+            expect(boom).toHaveProperty('suppressed')
+          }),
+        )
+        expect(error).toBeInstanceOf(TransactionAbortedError)
+        expect(error.cause).toMatchObject({ code: '3B001' })
+        expect(await app.rows()).toEqual([])
+      })
+
+      test('a nested block is not run where withClient() has left the transaction aborted', async () => {
+        const ran: string[] = []
+        const error = await failureOf(
+          outer.block(app, async () => {
+            await outer.note(app, 'p')
+            await failureOf(
+              app.shared.withClient((client) => client.query('select 1/0').catch(() => {})),
+            ).catch(() => {})
+            const nested = inner.block(app, () => Promise.resolve(ran.push('nested')))
+            expect(await failureOf(nested)).toBeInstanceOf(TransactionAbortedError)
+          }),
+        )
+        expect(error).toBeInstanceOf(TransactionAbortedError)
+        expect(error).toHaveProperty('cause')
+        expect(ran).toEqual([])
+        expect(await app.rows()).toEqual([])
+        const lines = app.transcript.lines()
+        expect(lines.filter((line) => line.startsWith('savepoint'))).toEqual([])
+      })
+    })
+  })
+}

@@ -1,0 +1,54 @@
+import { setImmediate } from 'node:timers/promises'
+import type { App } from '../setup/app.ts'
+
+/** A promise that a test opens by hand. */
+export interface Gate {
+  readonly passed: Promise<void>
+  open(): void
+}
+
+export function gate(): Gate {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  return { passed: promise, open: () => resolve() }
+}
+
+/** Lets everything run that waits for no input. */
+export async function breathe(): Promise<void> {
+  for (let turn = 0; turn < 5; turn++) await setImmediate()
+}
+
+/** How promises have settled, in a word each. */
+export async function outcomes(promises: readonly unknown[]): Promise<string[]> {
+  const settled = await Promise.allSettled(promises)
+  return settled.map((result) =>
+    result.status === 'fulfilled' ? 'kept' : (result.reason as Error).message,
+  )
+}
+
+/** What went over the wire between each savepoint and its end, and its end, in the order of the wire. */
+export function savepointsOf(lines: readonly string[]): string[][] {
+  const blocks: string[][] = []
+  let block: string[] | undefined
+  for (const line of lines) {
+    if (line.startsWith('savepoint')) {
+      block = []
+      blocks.push(block)
+    } else if (line.startsWith('insert')) block?.push(line)
+    else {
+      if (line.startsWith('rollback to')) block?.push('rollback')
+      block = undefined
+    }
+  }
+  return blocks
+}
+
+/** The same blocks in an order that does not depend on who came first. */
+export function inOrder(blocks: readonly string[][]): string[][] {
+  return blocks.toSorted((one, other) => (one.join() < other.join() ? -1 : 1))
+}
+
+/** Ends the session behind the pool's only client, and waits until the process knows. */
+export async function endSession(app: App, processID: number): Promise<void> {
+  await app.observer.query('select pg_terminate_backend($1)', [processID])
+  while (app.shared.inTransaction) await setImmediate()
+}
