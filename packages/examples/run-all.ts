@@ -1,24 +1,27 @@
-// Runs every numbered example against a database of its own and says how each ended.
+// Runs every numbered example, or those whose names begin with an argument, each in a database of
+// its own, and says how it ended.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
 import { freshDatabase, startPostgres } from '@shared-connection/test/postgres'
 
+const wanted = process.argv.slice(2)
 const examples = (await readdir(import.meta.dirname))
   .filter((file) => /^\d\d-.+\.ts$/.test(file))
+  .filter((file) => wanted.length === 0 || wanted.some((start) => file.startsWith(start)))
   .toSorted()
-if (examples.length === 0) throw new Error('there are no examples')
+if (examples.length === 0) throw new Error(`there is no example ${wanted.join(', ')}`)
 
 const server = await startPostgres({ onProgress: (message) => console.log(message) })
 let failed = 0
 try {
   for (const example of examples) {
-    const { succeeded, output } = await run(example)
-    console.log(`${succeeded ? 'ok    ' : 'failed'}  ${example}`)
-    if (succeeded) continue
-    failed += 1
-    console.log(output)
+    const { succeeded, output, seconds } = await run(example)
+    console.log(`${succeeded ? 'ok    ' : 'failed'}  ${seconds} s  ${example}`)
+    if (!succeeded) failed += 1
+    // What was asked for by name, and what failed, is there to be read.
+    if (!succeeded || wanted.length > 0) process.stdout.write(output)
   }
 } finally {
   await server.stop()
@@ -26,9 +29,16 @@ try {
 console.log(`${examples.length - failed} of ${examples.length} examples ran`)
 process.exitCode = failed === 0 ? 0 : 1
 
+interface Run {
+  readonly succeeded: boolean
+  readonly output: string
+  readonly seconds: string
+}
+
 /** Runs one example to its end, as a reader of the repository would start it. */
-async function run(example: string): Promise<{ succeeded: boolean; output: string }> {
+async function run(example: string): Promise<Run> {
   const database = await freshDatabase(server.url)
+  const started = performance.now()
   try {
     const child = spawn(process.execPath, ['--conditions=@shared-connection/source', example], {
       cwd: import.meta.dirname,
@@ -42,7 +52,8 @@ async function run(example: string): Promise<{ succeeded: boolean; output: strin
     }
     const [code, signal] = await once(child, 'close')
     if (signal) output += `ended by ${signal}\n`
-    return { succeeded: code === 0, output }
+    const seconds = ((performance.now() - started) / 1000).toFixed(1)
+    return { succeeded: code === 0, output, seconds }
   } finally {
     await database.drop()
   }

@@ -1,0 +1,60 @@
+// For those who pass handles, and for code that runs in another async context than its caller.
+
+import assert from 'node:assert/strict'
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { DrizzleTransaction, SharedTransaction } from 'shared-connection'
+import { db, orm, shared } from './database.ts'
+import { cleanUp, committed, prepare } from './observer.ts'
+import { accounts, audit, type Database, profiles } from './schema.ts'
+
+await prepare()
+const told: string[] = []
+
+// Two modules that take the handle of their own layer.
+const addAccount = (trx: SharedTransaction<Database>, email: string) =>
+  trx.insertInto('accounts').values({ email }).returning('id').executeTakeFirstOrThrow()
+const addProfile = (tx: DrizzleTransaction<typeof orm>, account_id: number, name: string) =>
+  tx.insert(profiles).values({ account_id, name })
+
+// From Drizzle's handle to Kysely's.
+await orm.transaction(async (tx) => {
+  const { id } = await addAccount(shared.kyselyFor(tx), 'ada@example.com')
+  await addProfile(tx, id, 'Ada')
+})
+
+// From Kysely's handle to Drizzle's.
+await db.transaction().execute(async (trx) => {
+  const { id } = await addAccount(trx, 'grace@example.com')
+  await addProfile(shared.drizzleFor(trx), id, 'Grace')
+})
+assert.deepEqual(await committed('select name from profiles order by id'), ['Ada', 'Grace'])
+
+// A worker or a batching loader runs its jobs in the context in which it was made.
+const inTheWorker = AsyncLocalStorage.snapshot()
+
+await orm.transaction(async (tx) => {
+  await tx.insert(accounts).values({ email: 'joan@example.com' })
+
+  await inTheWorker(async () => {
+    assert.equal(shared.inTransaction, false)
+    // `within` takes the job into the transaction of the handle …
+    await shared.within(tx, async () => {
+      assert.equal(shared.inTransaction, true)
+      await db.insertInto('audit').values({ entry: 'by the worker' }).execute()
+    })
+    // … `on` puts a hook on it, and `of` is its frame.
+    await db.afterCommit(() => void told.push('joan is there'), { on: tx })
+    assert.equal(shared.of(tx).state, 'open')
+  })
+
+  // The other way round: this is written whatever becomes of the transaction.
+  await shared.outside(() => orm.insert(audit).values({ entry: 'an attempt' }))
+  assert.deepEqual(await committed('select entry from audit'), ['an attempt'])
+})
+assert.deepEqual(told, ['joan is there'])
+assert.deepEqual(await committed('select entry from audit order by id'), [
+  'by the worker',
+  'an attempt',
+])
+
+await cleanUp(orm.$client)

@@ -1,0 +1,64 @@
+// Why two layers should share one connection, told on a real PostgreSQL: one of its own, or the one
+// that DATABASE_URL names. Everything is done in a database made for it, which goes at the end.
+
+import { freshDatabase, startPostgres } from '@shared-connection/test/postgres'
+import { apart } from './demo/apart.ts'
+import { connection } from './demo/connection.ts'
+import { failure } from './demo/failure.ts'
+import { hooks } from './demo/hooks.ts'
+import { nested } from './demo/nested.ts'
+import { Observer, openShop } from './demo/shop.ts'
+import { claims, say, startLog, title, whisper } from './demo/stage.ts'
+import { together } from './demo/together.ts'
+
+const started = performance.now()
+const seconds = () => `${((performance.now() - started) / 1000).toFixed(1)} s`
+
+title('Kysely and Drizzle on one PostgreSQL connection')
+const server = await startPostgres({ onProgress: (message) => whisper(`${message} …`) })
+const database = await freshDatabase(server.url)
+let isInterrupted = false
+try {
+  await Promise.race([tell(database.url), interruption()])
+} finally {
+  await database.drop()
+  await server.stop()
+}
+if (isInterrupted) process.exit(130)
+
+const failed = claims.made - claims.held
+say()
+say(`${failed === 0 ? 'All' : claims.held} of ${claims.made} claims hold, after ${seconds()}.`)
+say()
+process.exitCode = failed === 0 ? 0 : 1
+
+async function tell(url: string): Promise<void> {
+  const observer = new Observer(url)
+  const version = await observer.prepare()
+  whisper(`PostgreSQL ${version} is there after ${seconds()}`)
+
+  await apart(url, observer)
+  const shop = openShop(url, observer)
+  const stopLog = startLog()
+  await together(shop)
+  await nested(shop)
+  await failure(shop)
+  await hooks(shop)
+  await connection(shop)
+
+  stopLog()
+  await shop.orm.$client.end()
+  await observer.end()
+}
+
+/** Ctrl-C, a terminal that is closed, a pipe whose reader has gone: what was made goes all the same. */
+function interruption(): Promise<void> {
+  return new Promise((resolve) => {
+    const interrupt = (): void => {
+      isInterrupted = true
+      resolve()
+    }
+    for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM']) process.once(signal, interrupt)
+    process.stdout.on('error', interrupt)
+  })
+}

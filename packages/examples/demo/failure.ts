@@ -1,0 +1,31 @@
+import { accounts, audit } from '../schema.ts'
+import { chapter, claim, program, say } from './stage.ts'
+import type { Shop } from './shop.ts'
+
+export async function failure(shop: Shop): Promise<void> {
+  chapter('A failure inside costs the inner work alone')
+  say('Kysely is outside this time. What Drizzle does inside breaks a rule, and is caught:')
+  program(refused)
+
+  await refused(shop)
+
+  const [emails, entries] = [await shop.observer.emails(), await shop.observer.entries()]
+  say()
+  claim('What came before it is there', emails.includes('joan@example.com'))
+  claim('What came after it is there', entries.includes('joan has joined'))
+  claim('What was inside is gone', !entries.includes('never seen'))
+}
+
+async function refused({ orm, db }: Shop): Promise<void> {
+  await db.transaction().execute(async (trx) => {
+    await trx.insertInto('accounts').values({ email: 'joan@example.com' }).execute()
+
+    const inner = orm.transaction(async (tx) => {
+      await tx.insert(audit).values({ entry: 'never seen' })
+      await tx.insert(accounts).values({ email: 'ada@example.com' }) // there is one already
+    })
+    await inner.catch(() => 'and on we go')
+
+    await trx.insertInto('audit').values({ entry: 'joan has joined' }).execute()
+  })
+}
