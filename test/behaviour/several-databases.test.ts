@@ -154,3 +154,19 @@ test('extension() without saying which lists them', () => {
   expect(() => db.extension('shared-connection')).toThrow(/one, two/)
   expect(shareConnection(one.orm)).not.toBe(shareConnection(two.orm))
 })
+
+test('errors about a transaction name its database', async () => {
+  let leaked: Promise<unknown> | undefined
+  await one.orm.transaction(async (tx) => {
+    await tx.insert(notes).values({ text: 'a' })
+    leaked = new Promise((resolve) => setImmediate(resolve)).then(() =>
+      failureOf(tx.insert(notes).values({ text: 'late' })),
+    )
+  })
+  expect(await leaked).toMatchObject({
+    name: 'TransactionClosedError',
+    message: expect.stringContaining('the transaction (drizzle) on one'),
+  })
+  expect(await one.rows()).toEqual(['a'])
+  expect(linesOfBoth()).toEqual(['one: begin', 'one: insert a', 'one: commit'])
+})

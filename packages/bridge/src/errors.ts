@@ -197,9 +197,10 @@ export function notSent(frame: Frame): TransactionClosedError {
 
 /** A frame in words: `the transaction (drizzle)`, `savepoint sp1 (kysely)`. */
 export function describe(frame: Frame): string {
+  const where = frame.database === undefined ? '' : ` on ${frame.database}`
   return frame.name === undefined
-    ? `the transaction (${frame.layer})`
-    : `savepoint ${frame.name} (${frame.layer})`
+    ? `the transaction (${frame.layer})${where}`
+    : `savepoint ${frame.name} (${frame.layer})${where}`
 }
 
 const ENDS: { readonly [S in FrameState]: string } = {

@@ -1,32 +1,32 @@
 import type { CompiledQuery, DatabaseConnection, QueryResult } from 'kysely'
-import type { Handle } from '../pool/clients.ts'
+import type { Borrower } from '../pool/borrower.ts'
 import type { Database } from '../pool/database.ts'
 import { currentLink } from '../transaction/scope.ts'
 import { writtenTables } from './written-tables.ts'
 
 /**
  * The connection that Kysely's consumers get: one for each lease, over the one that Kysely keeps
- * for the physical client. What goes through it, goes through its handle.
+ * for the physical client. What goes through it, goes through its borrower.
  */
 export class LeasedConnection implements DatabaseConnection {
   readonly connection: DatabaseConnection
   readonly #database: Database
-  readonly #handle: Handle
+  readonly #borrower: Borrower
 
-  constructor(connection: DatabaseConnection, database: Database, handle: Handle) {
+  constructor(connection: DatabaseConnection, database: Database, borrower: Borrower) {
     this.connection = connection
     this.#database = database
-    this.#handle = handle
+    this.#borrower = borrower
     for (const key of ownSecrets(connection)) Object.defineProperty(this, key, { value: ignore })
   }
 
-  get handle(): Handle {
-    return this.#handle
+  get borrower(): Borrower {
+    return this.#borrower
   }
 
   async executeQuery<R>(query: CompiledQuery, ...rest: never[]): Promise<QueryResult<R>> {
     const { onWrite } = this.#database
-    const root = onWrite && this.#database.frameOf(this.#handle.lease, currentLink())?.root
+    const root = onWrite && this.#database.frameOf(this.#borrower.lease, currentLink())?.root
     const result = await this.#run(() => this.connection.executeQuery<R>(query, ...rest))
     if (onWrite !== undefined) {
       const tables = writtenTables(query.query)
@@ -54,7 +54,7 @@ export class LeasedConnection implements DatabaseConnection {
   }
 
   #run<T>(fn: () => T): T {
-    return this.#handle.run(this.#database, fn)
+    return this.#borrower.run(this.#database, fn)
   }
 }
 

@@ -7,7 +7,7 @@ import {
   SingleConnectionProvider,
 } from 'kysely'
 import { DifferentPoolError } from '../errors.ts'
-import { Handle } from '../pool/clients.ts'
+import { Borrower } from '../pool/borrower.ts'
 import type { Database } from '../pool/database.ts'
 import type { Lease } from '../pool/lease.ts'
 import { currentLink, runIn } from '../transaction/scope.ts'
@@ -82,15 +82,15 @@ class SharedProvider implements ConnectionProvider {
 
   provideConnection<T>(consumer: Consumer<T>, ...rest: never[]): Promise<T> {
     const link = currentLink()
-    const waiting = waitingHandle(this.#database)
-    const handle = waiting ?? new Handle('plain', 'kysely')
-    if (this.#lease !== undefined) handle.parent = this.#database.frameOf(this.#lease, link)
+    const waiting = waitingBorrower(this.#database)
+    const borrower = waiting ?? new Borrower('plain', 'kysely')
+    if (this.#lease !== undefined) borrower.parent = this.#database.frameOf(this.#lease, link)
     const outside = waiting === undefined ? link : link?.parent
-    return handle.run(this.#database, () =>
+    return borrower.run(this.#database, () =>
       this.#origin.provideConnection(
         async (connection) => {
-          if (handle.lease === undefined) throw differentPool(this.#database)
-          const leased = new LeasedConnection(connection, this.#database, handle)
+          if (borrower.lease === undefined) throw differentPool(this.#database)
+          const leased = new LeasedConnection(connection, this.#database, borrower)
           return runIn(outside, () => consumer(leased))
         },
         ...rest,
@@ -115,7 +115,7 @@ class BoundProvider implements ConnectionProvider {
 
   async provideConnection<T>(consumer: Consumer<T>): Promise<T> {
     const link = currentLink()
-    const waiting = waitingHandle(this.#database)
+    const waiting = waitingBorrower(this.#database)
     this.#connection ??= this.#provider.provideConnection((connection) =>
       Promise.resolve(connection as LeasedConnection),
     )
@@ -124,7 +124,7 @@ class BoundProvider implements ConnectionProvider {
 
     // a transaction in this one: the same connection, with a lease of its own
     const { kind, layer, block, origin } = waiting
-    const on = leased.handle.lease
+    const on = leased.borrower.lease
     const parent = this.#database.frameOf(on, link) ?? null
     const wish = { link: block, parent, on, origin, joins: false }
     waiting.lease = await this.#database.lend(kind, layer, wish)
@@ -137,10 +137,10 @@ class BoundProvider implements ConnectionProvider {
   }
 }
 
-/** The handle of a transaction that has asked for its connection. */
-function waitingHandle(database: Database): Handle | undefined {
-  const handle = Handle.current(database)
-  return handle?.lease === undefined ? handle : undefined
+/** The transaction that has asked for its connection, if one has. */
+function waitingBorrower(database: Database): Borrower | undefined {
+  const borrower = Borrower.current(database)
+  return borrower?.lease === undefined ? borrower : undefined
 }
 
 function differentPool(database: Database): DifferentPoolError {

@@ -8,7 +8,7 @@ import {
   TransactionBuilder,
 } from 'kysely'
 import { TransactionAbortedError } from '../errors.ts'
-import { Handle } from '../pool/clients.ts'
+import { Borrower } from '../pool/borrower.ts'
 import type { Database } from '../pool/database.ts'
 import { hold } from '../pool/handles.ts'
 import type { Lease } from '../pool/lease.ts'
@@ -118,10 +118,10 @@ class SharedTransactionBuilder extends TransactionBuilder<unknown> {
     const { bridge } = backing(this)
     const { database } = bridge
     const block = new Link(currentLink(), database, 'block')
-    const handle = new Handle('block', 'kysely', block, originAbove(this.execute))
+    const borrower = new Borrower('block', 'kysely', block, originAbove(this.execute))
     const execute = (): Promise<T> =>
       super.execute(async (trx) => {
-        const lease = handle.lease as Lease
+        const lease = borrower.lease as Lease
         shareTransaction(trx, bridge, lease)
         try {
           return await database.body(lease, () => callback(trx))
@@ -130,7 +130,7 @@ class SharedTransactionBuilder extends TransactionBuilder<unknown> {
         }
       })
     try {
-      return await runIn(block, () => handle.run(database, execute))
+      return await runIn(block, () => borrower.run(database, execute))
     } catch (error) {
       const thrown = error instanceof Thrown ? error.error : error
       if (thrown instanceof TransactionAbortedError) thrown.brand()
@@ -157,9 +157,9 @@ class SharedControlledBuilder extends ControlledTransactionBuilder<unknown> {
     const { bridge } = backing(this)
     const { database } = bridge
     const origin = originAbove(this.execute)
-    const handle = new Handle('controlled', 'kysely', undefined, origin)
-    const trx = await handle.run(database, () => super.execute())
-    return shareTransaction(trx, bridge, handle.lease as Lease)
+    const borrower = new Borrower('controlled', 'kysely', undefined, origin)
+    const trx = await borrower.run(database, () => super.execute())
+    return shareTransaction(trx, bridge, borrower.lease as Lease)
   }
 }
 

@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { DisposeError, InvalidArgumentError } from '../errors.ts'
-import { clientOfConnection, clientOfLease, dispatch, Handle } from './clients.ts'
+import { Borrower } from './borrower.ts'
+import { clientOfConnection, clientOfLease, dispatch } from './clients.ts'
 import { Connection } from './connection.ts'
 import { Database } from './database.ts'
 import type { PgClient, PgPool } from './pg.ts'
@@ -91,13 +92,13 @@ function connect(database: Database, callback?: ConnectCallback): Promise<PgClie
 }
 
 async function lend(database: Database): Promise<PgClient> {
-  const handle = Handle.current(database)
-  if (handle !== undefined && handle.lease === undefined) {
-    const { kind, layer, block: link, parent, origin } = handle
+  const borrower = Borrower.current(database)
+  if (borrower !== undefined && borrower.lease === undefined) {
+    const { kind, layer, block: link, parent, origin } = borrower
     // a transaction that was asked for on a handle never joins
     const joins = parent === undefined ? undefined : false
-    handle.lease = await database.lend(kind, layer, { link, parent, origin, joins })
-    return clientOfConnection(database, handle.lease.connection)
+    borrower.lease = await database.lend(kind, layer, { link, parent, origin, joins })
+    return clientOfConnection(database, borrower.lease.connection)
   }
   return clientOfLease(database, await database.lend('plain', 'pg'))
 }

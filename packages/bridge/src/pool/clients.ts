@@ -1,43 +1,13 @@
 import { readsOnly } from '../sql/reads-only.ts'
-import type { Frame, Layer } from '../transaction/frame.ts'
-import type { Origin } from '../transaction/origin.ts'
-import { currentLink, Link, runIn } from '../transaction/scope.ts'
+import type { Layer } from '../transaction/frame.ts'
+import { currentLink } from '../transaction/scope.ts'
+import { Borrower } from './borrower.ts'
 import type { Connection } from './connection.ts'
 import type { Database } from './database.ts'
-import type { Lease, LeaseKind } from './lease.ts'
+import type { Lease } from './lease.ts'
 import type { PgClient, QueryResult, Submittable } from './pg.ts'
 import { PortalCursor } from './portal-cursor.ts'
 import { Statement } from './statement.ts'
-
-/** Who `pool.connect()` is called for, where the caller can not hold a client of its own. */
-export class Handle {
-  readonly kind: LeaseKind
-  readonly layer: Layer
-  readonly block: Link | undefined
-  readonly origin: Origin | undefined
-  /** The frame of the handle that it was asked for on, if it was. */
-  parent: Frame | undefined
-  /** Written by `pool.connect()`, when it is called through this handle. */
-  lease: Lease | undefined
-
-  constructor(kind: LeaseKind, layer: Layer, block?: Link, origin?: Origin) {
-    this.kind = kind
-    this.layer = layer
-    this.block = block
-    this.origin = origin
-  }
-
-  /** Runs `fn` as code that speaks through this handle. */
-  run<T>(database: Database, fn: () => T): T {
-    return runIn(new Link(currentLink(), database, 'via', this), fn)
-  }
-
-  /** The handle that the calling code speaks through. */
-  static current(database: Database): Handle | undefined {
-    const link = currentLink()
-    return link?.database === database && link.handle instanceof Handle ? link.handle : undefined
-  }
-}
 
 /** Runs a call of `query` in any of the forms of `pg`, and answers in the same form. */
 export function dispatch(
@@ -108,18 +78,18 @@ const stable = new WeakMap<Connection, PgClient>()
 
 /**
  * The client that Kysely gets: always the same for one physical connection, since Kysely keeps
- * what it knows of a connection by the identity of its client. It speaks through the handle of
- * the calling code.
+ * what it knows of a connection by the identity of its client. Whom it speaks for is said by the
+ * calling code.
  */
 export function clientOfConnection(database: Database, connection: Connection): PgClient {
   let client = stable.get(connection)
   if (client === undefined) {
     const query = (...args: unknown[]): unknown => {
-      const handle = Handle.current(database)
-      return dispatch(database, handle?.layer ?? 'pg', args, handle?.lease)
+      const borrower = Borrower.current(database)
+      return dispatch(database, borrower?.layer ?? 'pg', args, borrower?.lease)
     }
     client = facade(connection, query, (error) => {
-      const lease = Handle.current(database)?.lease
+      const lease = Borrower.current(database)?.lease
       void lease?.release(Boolean(error)).catch((failure: Error) => process.emitWarning(failure))
     })
     stable.set(connection, client)

@@ -138,9 +138,8 @@ export class Connection implements WireObserver {
       return trace
     })
     return (landed, error) => {
-      // what comes behind the one that failed was skipped by the server, and never ran
-      // An error that is not the server's (a timeout of the client's) tells nothing of them: they
-      // are on their way, and will take effect.
+      // What comes behind the one that failed was skipped by the server. An error that is not the
+      // server's (a timeout of the client's) tells nothing of them: they will take effect.
       const isTold = error === undefined || isServerError(error)
       traces.slice(0, isTold ? landed : riders.length).forEach((trace) => trace?.answered())
       const failed = riders[landed]

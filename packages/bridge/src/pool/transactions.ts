@@ -119,7 +119,7 @@ export class Transactions {
     const { stack, id } = this.#connection
     const { root } = stack
     if (root !== undefined) throw new TransactionClosedError(root, 'BEGIN comes too early')
-    const frame = stack.push({ ...options, modes })
+    const frame = stack.push({ ...options, modes, database: this.#settings.name })
     const trace = TransactionTrace.start(this.#settings.name, frame, id)
     const giveBack = onOpen(frame)
     this.endings.set(frame, (outcome, error) => {

@@ -28,6 +28,8 @@ export interface FrameOptions {
   readonly name?: string | undefined
   readonly sqlName?: string | undefined
   readonly modes?: TransactionModes | undefined
+  /** The name of the database, for messages. */
+  readonly database?: string | undefined
   /** Where the code stands that opens it. */
   readonly around?: Link | undefined
   /** Where the user's call is. */
@@ -43,6 +45,8 @@ export class Frame {
   /** 1 for the transaction, 2 for a savepoint in it, and so on. */
   readonly depth: number
   readonly parent: Frame | undefined
+  /** The name of the database, for messages. */
+  readonly database: string | undefined
   readonly layer: Layer
   readonly scoped: boolean
   readonly begun: boolean
@@ -75,6 +79,7 @@ export class Frame {
   constructor(parent: Frame | undefined, options: FrameOptions) {
     this.parent = parent
     this.depth = parent === undefined ? 1 : parent.depth + 1
+    this.database = options.database ?? parent?.database
     this.layer = options.layer
     this.scoped = options.scoped
     this.begun = options.begun

@@ -11,9 +11,9 @@ export class Link {
   readonly parent: Link | undefined
   /** The database that this link speaks of: its identity, nothing else is read of it. */
   readonly database: object
-  /** `outside`: code in it has left the transactions around it. `via`: names the handle it speaks through. */
+  /** `outside`: code in it has left the transactions around it. `via`: names whom it speaks for. */
   readonly kind: 'block' | 'outside' | 'via'
-  /** What a `via` link speaks through. */
+  /** Whom the code under a `via` link speaks for. */
   readonly handle: object | undefined
   /** The frame that code in this block belongs to. */
   frame: Frame | undefined

@@ -1,0 +1,35 @@
+import type { Frame, Layer } from '../transaction/frame.ts'
+import type { Origin } from '../transaction/origin.ts'
+import { currentLink, Link, runIn } from '../transaction/scope.ts'
+import type { Database } from './database.ts'
+import type { Lease, LeaseKind } from './lease.ts'
+
+/** Who `pool.connect()` is called for, where the caller can not hold a client of its own. */
+export class Borrower {
+  readonly kind: LeaseKind
+  readonly layer: Layer
+  readonly block: Link | undefined
+  readonly origin: Origin | undefined
+  /** The frame of the handle (`trx`) that it was asked for on, if it was. */
+  parent: Frame | undefined
+  /** Written by `pool.connect()`, when it is called for this borrower. */
+  lease: Lease | undefined
+
+  constructor(kind: LeaseKind, layer: Layer, block?: Link, origin?: Origin) {
+    this.kind = kind
+    this.layer = layer
+    this.block = block
+    this.origin = origin
+  }
+
+  /** Runs `fn` as code that speaks for this borrower. */
+  run<T>(database: Database, fn: () => T): T {
+    return runIn(new Link(currentLink(), database, 'via', this), fn)
+  }
+
+  /** The borrower that the calling code speaks for. */
+  static current(database: Database): Borrower | undefined {
+    const link = currentLink()
+    return link?.database === database && link.handle instanceof Borrower ? link.handle : undefined
+  }
+}
