@@ -46,7 +46,7 @@ export interface SharedConnection<O extends DrizzleLike = DrizzleLike, DB = unkn
   /**
    * Runs `fn` in a transaction that belongs to neither layer: BEGIN, or SAVEPOINT where one is
    * open. Commits when `fn` resolves, rolls back when it rejects. {@link Rollback} rolls back and
-   * resolves with its value.
+   * resolves with its value. On `db.shared` the type of `trx` knows the tables of `db`.
    *
    * ```ts
    * await shared.transaction(async ({ tx, trx }) => {                 // BEGIN
