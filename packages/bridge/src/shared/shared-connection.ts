@@ -79,7 +79,7 @@ export interface SharedConnection<O extends DrizzleLike = DrizzleLike, DB = unkn
   drizzleFor(this: void, handle: object): DrizzleTransaction<O>
   /**
    * Kysely's handle for the transaction of any handle, with the plugins and the log of `db`. By
-   * default that is the Kysely database that was extended first, or a plain one.
+   * default that is the Kysely database that was extended or made first, or else a plain one.
    */
   kyselyFor<D = DB>(this: void, handle: object, db?: Kysely<D>): SharedTransaction<D, O>
   /** Runs `fn` outside the transaction around it, on other connections. */

@@ -1,8 +1,6 @@
 import { adoptSession, drizzleForLease, sessionOf } from '../drizzle/adopt-session.ts'
 import type { DrizzleLike } from '../drizzle/types.ts'
 import { AmbiguousDatabaseError, InvalidArgumentError, TransactionClosedError } from '../errors.ts'
-import { hooksOn, stateOf, viewOf } from './frame-view.ts'
-import type { SharedConnection, SharedKysely } from './shared-connection.ts'
 import { extendKysely, type KyselyOptions, makeKysely } from '../kysely/extend.ts'
 import { kyselyForLease } from '../kysely/for-lease.ts'
 import { type Bridge, bridgeOf } from '../kysely/shared-kysely.ts'
@@ -14,6 +12,8 @@ import type { SharedConnectionOptions } from '../pool/settings.ts'
 import { withClient } from '../pool/with-client.ts'
 import type { Frame } from '../transaction/frame.ts'
 import type { Hooks } from '../transaction/register-hook.ts'
+import { hooksOn, stateOf, viewOf } from './frame-view.ts'
+import type { SharedConnection, SharedKysely } from './shared-connection.ts'
 import { type MaybeOptions, runTransaction, type TransactionOptions } from './transaction-block.ts'
 
 /** What the package keeps for one adopted pool. */
@@ -27,8 +27,7 @@ class SharedPool {
   constructor(adoption: Adoption, orm: DrizzleLike) {
     this.adoption = adoption
     this.orm = orm
-    const hooksOf = (handle?: object): Hooks =>
-      hooksOn((on) => this.frameFor(on ?? handle) ?? undefined)
+    const hooksOf = (handle?: object): Hooks => hooksOn((on) => this.frameFor(on ?? handle))
     this.bridge = { database: adoption.database, shared: this.#surface(hooksOf()), hooksOf }
   }
 
@@ -67,8 +66,16 @@ class SharedPool {
     throw new InvalidArgumentError('the handle is in no transaction')
   }
 
-  #plainKysely(): ExtendedKysely<unknown, unknown> {
-    return (this.#kysely ??= makeKysely(this.bridge, poolOf(this.adoption)))
+  /** Makes a Kysely database without one of the user's. */
+  #make(options?: KyselyOptions): ExtendedKysely<unknown, unknown> {
+    const made = makeKysely<unknown, unknown>(this.bridge, poolOf(this.adoption), options)
+    this.#kysely ??= made
+    return made
+  }
+
+  /** The user's first Kysely database, whose plugins and log a handle has by default. */
+  #defaultKysely(): ExtendedKysely<unknown, unknown> {
+    return this.#kysely ?? this.#make()
   }
 
   #drizzleFor(handle: object): unknown {
@@ -76,7 +83,7 @@ class SharedPool {
     return drizzleForLease(this.orm, this.adoption.database, this.#held(handle).lease)
   }
 
-  #kyselyFor(handle: object, db: object = this.#plainKysely()): unknown {
+  #kyselyFor(handle: object, db: object = this.#defaultKysely()): unknown {
     const { lease } = this.#held(handle)
     if (bridgeOf(db) !== this.bridge) {
       throw new InvalidArgumentError(
@@ -95,7 +102,7 @@ class SharedPool {
       const { ambient } = database
       return {
         tx: this.orm,
-        trx: this.#plainKysely(),
+        trx: this.#defaultKysely(),
         frame: ambient && viewOf(ambient),
       }
     }
@@ -104,7 +111,12 @@ class SharedPool {
         return drizzleForLease(shared.orm, database, lease)
       },
       get trx() {
-        return kyselyForLease(shared.#plainKysely(), shared.bridge, poolOf(shared.adoption), lease)
+        return kyselyForLease(
+          shared.#defaultKysely(),
+          shared.bridge,
+          poolOf(shared.adoption),
+          lease,
+        )
       },
       frame: viewOf(frame),
     }
@@ -131,8 +143,7 @@ class SharedPool {
         const frame = shared.frameFor(undefined)
         return frame === undefined || frame.ended ? undefined : stateOf(frame)
       },
-      kysely: (options?: KyselyOptions) =>
-        makeKysely(shared.bridge, poolOf(shared.adoption), options),
+      kysely: (options?: KyselyOptions) => shared.#make(options),
       transaction: (fn: (context: never) => unknown, options?: TransactionOptions | MaybeOptions) =>
         runTransaction(database, (lease) => shared.#contextOf(lease) as never, fn, options),
       within: async (handle: object, fn: () => unknown) => {
