@@ -92,6 +92,18 @@ describe('shareConnection(orm)', () => {
     expectRefusal(failure, 'InvalidArgumentError', 'the pool was ended', 'Make a new pool')
   })
 
+  test('given a pool that was ended after it was shared, which is let go', async () => {
+    const pool = new Pool({ connectionString: app.url })
+    const orm = drizzle({ client: pool })
+    shareConnection(orm)
+    await pool.end()
+    const failure = await failing(() => shareConnection(orm))
+    expectRefusal(failure, 'InvalidArgumentError', 'the pool was ended', 'Make a new pool')
+    // so the other database of this program is the only one again
+    const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: app.pool }) })
+    expect(db.extension('shared-connection').shared).toBe(app.shared)
+  })
+
   test('given a client that is not connected: told where it is used', async () => {
     const client = new Client(app.url)
     const orm = drizzle({ client })

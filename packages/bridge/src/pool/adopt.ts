@@ -18,9 +18,10 @@ export interface Adoption {
 
 const adoptions = new Map<object, Adoption>()
 
-/** The pools that are adopted now. */
+/** The pools that are adopted now. One that was ended is let go: nobody can use it any more. */
 export function adopted(): readonly Adoption[] {
-  return [...adoptions.values()].filter(({ pool }) => !(isPool(pool) && pool.ended))
+  for (const [pool] of adoptions) if (isPool(pool) && pool.ended) adoptions.delete(pool)
+  return [...adoptions.values()]
 }
 
 /**
@@ -28,6 +29,7 @@ export function adopted(): readonly Adoption[] {
  * The pool is the identity: a second call gives the same adoption. Sends nothing and opens nothing.
  */
 export function adoptPool(pool: unknown, options: SharedConnectionOptions): Adoption {
+  if (isPool(pool)) assertUsable(pool)
   const known = adoptions.get(pool as object)
   if (known !== undefined) {
     assertSameSettings(known.database.settings, options)
@@ -36,7 +38,6 @@ export function adoptPool(pool: unknown, options: SharedConnectionOptions): Adop
   const settings = settingsOf(options)
   let database: Database
   if (isPool(pool)) {
-    assertUsable(pool)
     const original = pool.connect
     const connections = new WeakMap<PgClient, Connection>()
     database = new Database(settings, (self) => {

@@ -163,7 +163,7 @@ class SharedPool {
   }
 }
 
-const pools = new Map<Adoption, SharedPool>()
+const pools = new WeakMap<Adoption, SharedPool>()
 
 /**
  * Adopts a Drizzle database on node-postgres, so that Kysely can share its connections and
