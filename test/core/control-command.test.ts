@@ -59,7 +59,7 @@ describe('a command on its own', () => {
     ["commit prepared 'x'", undefined],
     ["rollback prepared 'x'", undefined],
     ['set transaction read only', { kind: 'set-transaction', modes: { accessMode: 'read only' } }],
-    ["set transaction snapshot '0-1'", undefined],
+    ["set transaction snapshot '0-1'", { kind: 'set-snapshot' }],
     ['set local work_mem = 1', undefined],
     ['select 1', undefined],
     ['begins', undefined],

@@ -38,9 +38,8 @@ export function control(database: Database, request: Request): Promise<QueryResu
   if (lease === undefined || lease.kind === 'plain' || lease.phase === 'body') {
     return byHand(database, request)
   }
-  const own = ofItsLayer(database, request, lease)
-  if (own === undefined) return byHand(database, request)
-  return own.catch((error: unknown) => {
+  const done = ofItsLayer(database, request, lease) ?? byHand(database, request)
+  return done?.catch((error: unknown) => {
     // errors of PostgreSQL reach the caller as the layer gives them; all others as they are
     if (!isServerError(error)) lease.refusal = error
     throw error
@@ -165,6 +164,9 @@ function byHand(database: Database, request: Request): Promise<QueryResult> | un
         if (frame !== undefined) Object.assign(frame, command.modes)
         return result
       })
+    case 'set-snapshot':
+      if (frame?.parent === undefined) return undefined
+      return refuse(snapshotInside(frame))
     case 'prepare-transaction':
     case 'several':
       if (frame === undefined) return undefined
@@ -255,6 +257,13 @@ function moveToSavepoint(
   return kind === 'release'
     ? connection.transactions.keep(target, statement.layer)
     : connection.transactions.undoTo(target, statement.layer)
+}
+
+function snapshotInside(frame: Frame): TransactionOptionError {
+  return new TransactionOptionError(
+    `a snapshot was asked for in ${describe(frame)}, but only a transaction can take one over, at its start. ` +
+      'Ask for it where the transaction begins. Nothing was sent',
+  )
 }
 
 function inAnObject(statement: Statement): ControlStatementError {

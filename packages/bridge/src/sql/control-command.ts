@@ -26,7 +26,8 @@ export type ControlCommand =
   | { readonly kind: 'begin' | 'set-transaction'; readonly modes: TransactionModes }
   | { readonly kind: 'commit' | 'rollback'; readonly chain: boolean }
   | { readonly kind: 'savepoint' | 'release' | 'rollback-to'; readonly name: string }
-  | { readonly kind: 'prepare-transaction' }
+  /** SET TRANSACTION SNAPSHOT, and PREPARE TRANSACTION. */
+  | { readonly kind: 'set-snapshot' | 'prepare-transaction' }
   /** Several commands in one text, at least one of which moves the transaction. */
   | { readonly kind: 'several' }
   /** A control command with words that PostgreSQL would not take. */
@@ -92,9 +93,10 @@ function begin(scanner: Scanner, word: string): ControlCommand {
   return withModes(scanner, 'begin', first)
 }
 
-function setTransaction(scanner: Scanner): ControlCommand | undefined {
+function setTransaction(scanner: Scanner): ControlCommand {
   const first = scanner.word()
-  return first === 'snapshot' ? undefined : withModes(scanner, 'set-transaction', first)
+  if (first === 'snapshot') return { kind: 'set-snapshot' }
+  return withModes(scanner, 'set-transaction', first)
 }
 
 function withModes(

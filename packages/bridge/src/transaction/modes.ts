@@ -6,8 +6,16 @@ import {
 } from '../sql/control-command.ts'
 import type { Frame } from './frame.ts'
 
+const KNOWN: ReadonlySet<string> = new Set(['isolationLevel', 'accessMode', 'deferrable'])
+
 /** Refuses options of `begin` that PostgreSQL would not know, before they come near any SQL. */
 export function checkModes(modes: TransactionModes): void {
+  for (const [key, value] of Object.entries(modes)) {
+    if (value === undefined || KNOWN.has(key)) continue
+    throw new TransactionOptionError(
+      `there is no option ${JSON.stringify(key)} here; there are ${[...KNOWN].join(', ')}`,
+    )
+  }
   const { isolationLevel, accessMode, deferrable } = modes
   if (isolationLevel !== undefined && !ISOLATION_LEVELS.includes(isolationLevel)) {
     throw new TransactionOptionError(
