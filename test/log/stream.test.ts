@@ -23,6 +23,21 @@ test('a stream of Kysely is one event, however many pages it has', async () => {
   expect(sent[1]).toMatchObject({ layer: 'kysely', error: undefined })
 })
 
+test('the event of a stream tells what the server has said, and no more', async () => {
+  await app.pool.query("insert into note (text) select 'n' || n from generate_series(1, 3) n")
+  app.transcript.clear()
+  await app.db.transaction().execute(async (trx) => {
+    for await (const _ of trx.selectFrom('note').select('text').stream(2));
+    for await (const _ of trx.deleteFrom('note').returning('text').stream(9));
+  })
+  const [, paged, whole] = app.transcript.events()
+  // the tag comes with the last page, which is behind the event
+  expect(paged).toMatchObject({ command: undefined, rowCount: undefined })
+  expect(whole).toMatchObject({ command: 'DELETE', rowCount: 3 })
+  expect(app.transcript.lines()).toEqual(['begin', 'select', 'delete', 'commit'])
+  expect(await app.rows()).toEqual([])
+})
+
 test('a cursor by hand is one event too', async () => {
   const client = await app.pool.connect()
   wire.clear()

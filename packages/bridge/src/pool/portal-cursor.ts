@@ -73,9 +73,8 @@ export class PortalCursor {
       throw error
     }
     this.#portal = portal
-    const rows = portal.takeRows()
-    trace?.answered({ command: 'SELECT', rowCount: rows.length })
-    return rows
+    trace?.answered(portal.answer)
+    return portal.takeRows()
   }
 
   #send(

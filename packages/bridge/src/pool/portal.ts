@@ -1,5 +1,5 @@
 import { type Flight, flightClass } from './flight.ts'
-import type { PgConnection, QueryClass } from './pg.ts'
+import type { PgConnection, QueryClass, QueryResult } from './pg.ts'
 
 /** A query whose rows are fetched page by page, from a portal of the server. */
 export interface Portal extends Flight {
@@ -7,6 +7,8 @@ export interface Portal extends Flight {
   step: 'open' | 'fetch' | 'close'
   /** Whether the server has given its last row. */
   readonly isDone: boolean
+  /** What it has said at the end. */
+  readonly answer: QueryResult | undefined
   /** Takes the rows of the last page. */
   takeRows(): unknown[]
 }
@@ -40,6 +42,10 @@ function extend(Query: QueryClass): PortalClass {
 
     constructor(text: string, values: readonly unknown[], pageSize: number) {
       super({ text, portal: `sc_${++portals}`, rows: pageSize }, [...values])
+    }
+
+    get answer(): QueryResult | undefined {
+      return this.isDone ? this._result : undefined
     }
 
     takeRows(): unknown[] {
