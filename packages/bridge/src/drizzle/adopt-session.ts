@@ -8,7 +8,7 @@ import type { Lease } from '../pool/lease.ts'
 import type { TransactionModes } from '../sql/control-command.ts'
 import { checkModes } from '../transaction/modes.ts'
 import { currentLink } from '../transaction/scope.ts'
-import { adoptCache } from './cache.ts'
+import { adoptCache, cacheForLease } from './cache.ts'
 import type { Internals, Session, Tx } from './types.ts'
 
 const ENTITY_KIND = Symbol.for('drizzle:entityKind')
@@ -123,7 +123,11 @@ function handleOptions(database: Database, lease: Lease | undefined): BlockOptio
 
 function sessionFor(session: Session, database: Database, lease: Lease): Session {
   const client = { value: clientFor(database, lease) }
-  const derived = Object.create(session, { client }) as Session
+  const cache = cacheForLease(session, lease)
+  const derived = Object.create(session, {
+    client,
+    ...(cache !== undefined && { cache: { value: cache } }),
+  }) as Session
   leases.set(derived, lease)
   return derived
 }

@@ -1,5 +1,6 @@
 import { replace } from '../pool/adopt.ts'
 import type { Database } from '../pool/database.ts'
+import type { Lease } from '../pool/lease.ts'
 import { readsOnly } from '../sql/reads-only.ts'
 import type { Frame } from '../transaction/frame.ts'
 import { currentLink } from '../transaction/scope.ts'
@@ -8,47 +9,70 @@ import type { DrizzleCache, Internals, Session } from './types.ts'
 const TABLE_NAME = Symbol.for('drizzle:BaseName')
 const TABLE_SCHEMA = Symbol.for('drizzle:Schema')
 
+/** The user's cache, kept from what a transaction has not committed. */
+interface GuardedCache extends DrizzleCache {
+  /** The transaction that a query through it belongs to. */
+  root(): Frame | undefined
+  forLease(lease: Lease): GuardedCache
+}
+
+/**
+ * The cache for the session of a handle, which may be used where its transaction is not the ambient
+ * one; nothing where Drizzle was given no cache.
+ */
+export function cacheForLease(session: Session, lease: Lease): DrizzleCache | undefined {
+  return (session.cache as Partial<GuardedCache> | undefined)?.forLease?.(lease)
+}
+
 /**
  * Keeps Drizzle's query cache true: inside a transaction it is neither asked nor filled, since
  * what is read there may never be committed; after COMMIT it forgets all that both layers wrote.
  */
 export function adoptCache(orm: Internals, session: Session, database: Database): () => void {
-  const { cache } = session
-  if (cache === undefined || isNoop(cache)) return () => {}
+  if (session.cache === undefined || isNoop(session.cache)) return () => {}
+  const cache: DrizzleCache = session.cache
   const known = new Set(tablesOfSchema(orm))
   const pending = new WeakMap<Frame, Set<unknown>>()
 
   /** Forgets at once, or after the commit of the transaction around. */
   async function forget(written: readonly unknown[], root: Frame | undefined): Promise<void> {
     const tables = written.flatMap((table) => alike(table, known))
-    if (root === undefined) return cache?.onMutate({ tables: [...new Set(tables)] })
+    if (root === undefined) return cache.onMutate({ tables: [...new Set(tables)] })
     const noted = pending.get(root)
     if (noted !== undefined) return tables.forEach((table) => noted.add(table))
     const names = new Set<unknown>(tables)
     pending.set(root, names)
     root.hooks.addFirst({
       kind: 'after-commit',
-      run: () => cache?.onMutate({ tables: [...names] }),
+      run: () => cache.onMutate({ tables: [...names] }),
     })
   }
 
-  const guarded: DrizzleCache = Object.assign(Object.create(cache) as DrizzleCache, {
-    strategy: () => cache.strategy(),
-    get: async (...args: Parameters<DrizzleCache['get']>) => {
-      note(known, args[1])
-      return database.ambient === undefined ? cache.get(...args) : undefined
-    },
-    put: async (...args: Parameters<DrizzleCache['put']>) => {
-      note(known, args[2])
-      if (database.ambient === undefined) await cache.put(...args)
-    },
-    onMutate: async (mutation: Parameters<DrizzleCache['onMutate']>[0]) => {
-      const root = database.ambient?.root
-      if (root === undefined || mutation.tables === undefined) return cache.onMutate(mutation)
-      const { tables } = mutation
-      return forget(Array.isArray(tables) ? tables : [tables], root)
-    },
-  })
+  /** The cache as a handle sees it, or the code that calls. */
+  function guard(lease?: Lease): GuardedCache {
+    const root = (): Frame | undefined => database.frameOf(lease, currentLink())?.root
+    const own: GuardedCache = {
+      // the user's class may keep its parts in private fields, which only its own object has
+      strategy: () => cache.strategy(),
+      root,
+      forLease: guard,
+      get: async (...args) => {
+        note(known, args[1])
+        return root() === undefined ? cache.get(...args) : undefined
+      },
+      put: async (...args) => {
+        note(known, args[2])
+        if (root() === undefined) await cache.put(...args)
+      },
+      onMutate: async (mutation) => {
+        const around = root()
+        const { tables } = mutation
+        if (around === undefined || tables === undefined) return cache.onMutate(mutation)
+        return forget(Array.isArray(tables) ? tables : [tables], around)
+      },
+    }
+    return Object.assign(Object.create(cache) as GuardedCache, own)
+  }
 
   const before = database.onWrite
   database.onWrite = async (tables, root) => {
@@ -57,7 +81,7 @@ export function adoptCache(orm: Internals, session: Session, database: Database)
     await forget(tables === 'all' ? [...known] : tables, root)
   }
   const restore = replace(session, {
-    cache: guarded,
+    cache: guard(),
     prepareQuery: preparing(session.prepareQuery, database),
   })
   return () => {
@@ -76,9 +100,10 @@ function preparing(prepareQuery: Session['prepareQuery'], database: Database) {
     const isBuilt = args.some((arg) => typeof arg === 'object' && arg !== null && 'tables' in arg)
     if (isBuilt) return prepareQuery.apply(this, args)
     const { client } = this
+    const cache = this.cache as GuardedCache
     const telling: Session['client'] = {
       query: async (config, ...rest) => {
-        const root = database.frameOf(undefined, currentLink())?.root
+        const root = cache.root()
         const result = await client.query(config, ...rest)
         if (!readsOnly(textOf(config))) await database.onWrite?.('all', root)
         return result

@@ -1,0 +1,71 @@
+import { sql } from 'drizzle-orm'
+import { drizzle } from 'drizzle-orm/node-postgres'
+import { Pool } from 'pg'
+import { shareConnection } from 'shared-connection'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { notes, type Schema, useApp } from '../setup/app.ts'
+import { MemoryCache } from '../setup/memory-cache.ts'
+
+const app = useApp()
+const cache = new MemoryCache('all')
+
+// A controlled transaction is never the ambient one, so only its handle tells of it.
+let made: ReturnType<typeof make>
+
+function make() {
+  const pool = new Pool({ connectionString: app.url })
+  const orm = drizzle({ client: pool, cache })
+  const shared = shareConnection(orm)
+  const texts = (from: Pick<typeof orm, 'select'>) =>
+    from.select({ text: notes.text }).from(notes).orderBy(notes.id)
+  return { pool, orm, shared, db: shared.kysely<Schema>(), texts }
+}
+
+beforeAll(() => {
+  made = make()
+})
+beforeEach(async () => {
+  cache.clear()
+  expect(await made.texts(made.orm)).toEqual([])
+  cache.calls = []
+  app.transcript.clear()
+})
+afterAll(async () => {
+  made.shared.dispose()
+  await made.pool.end()
+})
+
+test('a handle outside its scope neither asks the cache nor fills it', async () => {
+  const { db, orm, shared, texts } = made
+  const trx = await db.startTransaction().execute()
+  await trx.insertInto('note').values({ text: 'a' }).execute()
+  const seen = await texts(shared.drizzleFor(trx))
+  await trx.rollback().execute()
+  expect(seen).toEqual([{ text: 'a' }])
+  expect(cache.calls).toEqual([])
+  expect(await texts(orm)).toEqual([])
+  expect(await app.rows()).toEqual([])
+  expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'select', 'rollback'])
+})
+
+type Write = (orm: (typeof made)['orm']) => PromiseLike<unknown>
+
+const writes: readonly [string, Write][] = [
+  ['built', (orm) => orm.insert(notes).values({ text: 'a' })],
+  ['raw', (orm) => orm.execute(sql`insert into note (text) values (${'a'})`)],
+]
+
+test.each(writes)(
+  'what it has written, %s, is forgotten after COMMIT, not before',
+  async (_, write) => {
+    const { db, orm, shared, texts } = made
+    const trx = await db.startTransaction().execute()
+    await write(shared.drizzleFor(trx) as unknown as typeof orm)
+    // served from the cache while the write is open; it must not be afterwards
+    expect(await texts(orm)).toEqual([])
+    await trx.commit().execute()
+    expect(await texts(orm)).toEqual([{ text: 'a' }])
+    expect(await app.rows()).toEqual(['a'])
+    expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'commit', 'select'])
+  },
+)
