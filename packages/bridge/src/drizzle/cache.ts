@@ -1,6 +1,6 @@
-import { replace } from '../pool/adopt.ts'
 import type { Database } from '../pool/database.ts'
 import type { Lease } from '../pool/lease.ts'
+import { replace } from '../pool/replace.ts'
 import { readsOnly } from '../sql/reads-only.ts'
 import type { Frame } from '../transaction/frame.ts'
 import { currentLink } from '../transaction/scope.ts'

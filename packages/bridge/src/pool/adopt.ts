@@ -5,6 +5,7 @@ import { clientOfConnection, clientOfLease, dispatch } from './clients.ts'
 import { Connection } from './connection.ts'
 import { Database } from './database.ts'
 import type { PgClient, PgPool } from './pg.ts'
+import { replace } from './replace.ts'
 import { assertSameSettings, settingsOf, type SharedConnectionOptions } from './settings.ts'
 import { ClientSource, PoolSource } from './source.ts'
 
@@ -110,21 +111,6 @@ export function poolOf({ database, pool }: Adoption): Pick<PgPool, 'connect' | '
     options: isPool(pool) ? pool.options : {},
     connect: () => lend(database),
     end: () => Promise.resolve(),
-  }
-}
-
-/** Gives an object methods of its own, in place of its prototype's. Gives back how to undo it. */
-export function replace(target: object, methods: Record<string, unknown>): () => void {
-  const before = new Map<string, PropertyDescriptor | undefined>()
-  for (const [key, value] of Object.entries(methods)) {
-    before.set(key, Object.getOwnPropertyDescriptor(target, key))
-    Object.defineProperty(target, key, { value, configurable: true, writable: true })
-  }
-  return () => {
-    for (const [key, descriptor] of before) {
-      if (descriptor === undefined) Reflect.deleteProperty(target, key)
-      else Object.defineProperty(target, key, descriptor)
-    }
   }
 }
 

@@ -1,3 +1,4 @@
+import { perClass } from './per-class.ts'
 import type { BindMessage, PgConnection, PgQuery, QueryClass, QueryConfig } from './pg.ts'
 
 /** A query that takes control statements with it, in front of itself and before one Sync. */
@@ -14,8 +15,6 @@ export interface Flight extends PgQuery {
 
 type FlightClass = new (config: unknown, values?: unknown) => Flight
 
-const classes = new WeakMap<QueryClass, FlightClass>()
-
 /**
  * The class of flights for a client: it extends the client's own `pg.Query`, since a client in
  * pipeline mode refuses any other.
@@ -24,14 +23,7 @@ const classes = new WeakMap<QueryClass, FlightClass>()
  * run outside the transaction that was meant for it.
  * Source: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY
  */
-export function flightClass(Query: QueryClass): FlightClass {
-  let known = classes.get(Query)
-  if (known === undefined) {
-    known = extend(Query)
-    classes.set(Query, known)
-  }
-  return known
-}
+export const flightClass = perClass(extend)
 
 function extend(Query: QueryClass): FlightClass {
   return class extends Query implements Flight {

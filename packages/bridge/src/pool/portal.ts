@@ -1,4 +1,5 @@
 import { type Flight, flightClass } from './flight.ts'
+import { perClass } from './per-class.ts'
 import type { PgConnection, QueryClass, QueryResult } from './pg.ts'
 
 /** A query whose rows are fetched page by page, from a portal of the server. */
@@ -15,7 +16,6 @@ export interface Portal extends Flight {
 
 type PortalClass = new (text: string, values: readonly unknown[], pageSize: number) => Portal
 
-const classes = new WeakMap<QueryClass, PortalClass>()
 let portals = 0
 
 /**
@@ -24,14 +24,7 @@ let portals = 0
  *
  * Source: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY
  */
-export function portalClass(Query: QueryClass): PortalClass {
-  let known = classes.get(Query)
-  if (known === undefined) {
-    known = extend(Query)
-    classes.set(Query, known)
-  }
-  return known
-}
+export const portalClass = perClass(extend)
 
 function extend(Query: QueryClass): PortalClass {
   return class extends flightClass(Query) implements Portal {

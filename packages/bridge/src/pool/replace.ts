@@ -1,0 +1,14 @@
+/** Gives an object methods of its own, in place of its prototype's. Gives back how to undo it. */
+export function replace(target: object, methods: Record<string, unknown>): () => void {
+  const before = new Map<string, PropertyDescriptor | undefined>()
+  for (const [key, value] of Object.entries(methods)) {
+    before.set(key, Object.getOwnPropertyDescriptor(target, key))
+    Object.defineProperty(target, key, { value, configurable: true, writable: true })
+  }
+  return () => {
+    for (const [key, descriptor] of before) {
+      if (descriptor === undefined) Reflect.deleteProperty(target, key)
+      else Object.defineProperty(target, key, descriptor)
+    }
+  }
+}
