@@ -52,3 +52,15 @@ export async function endSession(app: App, processID: number): Promise<void> {
   await app.observer.query('select pg_terminate_backend($1)', [processID])
   while (app.shared.inTransaction) await setImmediate()
 }
+
+/** Waits until a session of the application sleeps in `pg_sleep`. */
+export async function sleeping(app: App): Promise<void> {
+  for (;;) {
+    const { rows } = await app.observer.query(
+      `select from pg_stat_activity
+        where datname = current_database() and wait_event = 'PgSleep'`,
+    )
+    if (rows.length > 0) return
+    await setImmediate()
+  }
+}

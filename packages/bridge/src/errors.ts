@@ -141,6 +141,11 @@ export class TurnTimeoutError extends SharedConnectionError {
   override readonly name = 'TurnTimeoutError'
 }
 
+/** Kysely's `kill session` ended the connection while its statement ran, and the transaction with it. */
+export class SessionKilledError extends SharedConnectionError {
+  override readonly name = 'SessionKilledError'
+}
+
 /** Hooks threw. The transaction is what `outcome` says; every hook has run. */
 export class HookError extends SharedConnectionError {
   override readonly name = 'HookError'

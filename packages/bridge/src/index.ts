@@ -19,6 +19,7 @@ export {
   PropagationError,
   Rollback,
   RollbackOnlyError,
+  SessionKilledError,
   SharedConnectionError,
   TransactionAbortedError,
   TransactionClosedError,

@@ -1,4 +1,5 @@
 import type { CompiledQuery, DatabaseConnection, QueryResult } from 'kysely'
+import { SessionKilledError } from '../errors.ts'
 import type { Borrower } from '../pool/borrower.ts'
 import type { Database } from '../pool/database.ts'
 import { currentLink } from '../transaction/scope.ts'
@@ -10,23 +11,19 @@ import { writtenTables } from './written-tables.ts'
  */
 export class LeasedConnection implements DatabaseConnection {
   readonly connection: DatabaseConnection
-  readonly #database: Database
-  readonly #borrower: Borrower
+  readonly database: Database
+  readonly borrower: Borrower
 
   constructor(connection: DatabaseConnection, database: Database, borrower: Borrower) {
     this.connection = connection
-    this.#database = database
-    this.#borrower = borrower
+    this.database = database
+    this.borrower = borrower
     for (const key of ownSecrets(connection)) Object.defineProperty(this, key, { value: ignore })
   }
 
-  get borrower(): Borrower {
-    return this.#borrower
-  }
-
   async executeQuery<R>(query: CompiledQuery, ...rest: never[]): Promise<QueryResult<R>> {
-    const { onWrite } = this.#database
-    const root = onWrite && this.#database.frameOf(this.#borrower.lease, currentLink())?.root
+    const { onWrite } = this.database
+    const root = onWrite && this.database.frameOf(this.borrower.lease, currentLink())?.root
     const result = await this.#run(() => this.connection.executeQuery<R>(query, ...rest))
     if (onWrite !== undefined) {
       const tables = writtenTables(query.query)
@@ -54,7 +51,35 @@ export class LeasedConnection implements DatabaseConnection {
   }
 
   #run<T>(fn: () => T): T {
-    return this.#borrower.run(this.#database, fn)
+    return this.borrower.run(this.database, fn)
+  }
+}
+
+/**
+ * The connection of one statement that its caller may give up. While it waits, it is taken out of
+ * the queue: neither strategy of Kysely's may hit what runs there for others.
+ */
+export class AbortableConnection extends LeasedConnection {
+  readonly #controller: AbortController
+
+  constructor(leased: LeasedConnection) {
+    const controller = new AbortController()
+    super(leased.connection, leased.database, leased.borrower.for(controller.signal))
+    this.#controller = controller
+  }
+
+  /** Sends a CancelRequest, if the statement runs. */
+  cancelQuery(): Promise<void> {
+    this.#controller.abort()
+    return Promise.resolve()
+  }
+
+  /** Cancels the statement and closes the connection, if the statement runs. */
+  killSession(): Promise<void> {
+    this.#controller.abort(
+      new SessionKilledError('the session was killed by the abort signal of a statement'),
+    )
+    return Promise.resolve()
   }
 }
 

@@ -1,9 +1,12 @@
 import {
+  type AbortableQueryOptions,
+  type CompiledQuery,
   type ConnectionProvider,
   type DatabaseConnection,
   DefaultQueryExecutor,
   type KyselyPlugin,
   type QueryExecutor,
+  type QueryResult,
   SingleConnectionProvider,
 } from 'kysely'
 import { DifferentPoolError } from '../errors.ts'
@@ -11,7 +14,7 @@ import { Borrower } from '../pool/borrower.ts'
 import type { Database } from '../pool/database.ts'
 import type { Lease } from '../pool/lease.ts'
 import { currentLink, runIn } from '../transaction/scope.ts'
-import { LeasedConnection } from './connection.ts'
+import { AbortableConnection, LeasedConnection } from './connection.ts'
 
 type Consumer<T> = (connection: DatabaseConnection) => Promise<T>
 
@@ -37,6 +40,17 @@ export class SharedExecutor extends DefaultQueryExecutor {
   /** The same for the transaction of a handle, of whichever layer. */
   forLease(lease: Lease): SharedExecutor {
     return this.#with(this.plugins, new SharedProvider(this.#database, this.#origin, lease))
+  }
+
+  override executeQuery<R>(
+    query: CompiledQuery,
+    options?: AbortableQueryOptions,
+  ): Promise<QueryResult<R>> {
+    if (options?.signal === undefined || this.#provider instanceof AbortableProvider) {
+      return super.executeQuery<R>(query, options)
+    }
+    const abortable = this.#with(this.plugins, new AbortableProvider(this.#provider))
+    return abortable.executeQuery<R>(query, options)
   }
 
   override withPlugins(plugins: readonly KyselyPlugin[]): SharedExecutor {
@@ -134,6 +148,22 @@ class BoundProvider implements ConnectionProvider {
     } finally {
       await waiting.lease.release()
     }
+  }
+}
+
+/** Provides connections for statements that come with a signal. */
+class AbortableProvider implements ConnectionProvider {
+  readonly #provider: ConnectionProvider
+
+  constructor(provider: ConnectionProvider) {
+    this.#provider = provider
+  }
+
+  provideConnection<T>(consumer: Consumer<T>, ...rest: never[]): Promise<T> {
+    return this.#provider.provideConnection(
+      (connection) => consumer(new AbortableConnection(connection as LeasedConnection)),
+      ...rest,
+    )
   }
 }
 

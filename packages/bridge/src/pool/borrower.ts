@@ -12,6 +12,8 @@ export class Borrower {
   readonly origin: Origin | undefined
   /** The frame of the handle (`trx`) that it was asked for on, if it was. */
   parent: Frame | undefined
+  /** Aborted when its statement is not wanted any more. */
+  signal: AbortSignal | undefined
   /** Written by `pool.connect()`, when it is called for this borrower. */
   lease: Lease | undefined
 
@@ -20,6 +22,12 @@ export class Borrower {
     this.layer = layer
     this.block = block
     this.origin = origin
+  }
+
+  /** The same for one statement, which `signal` can abort. */
+  for(signal: AbortSignal): Borrower {
+    const borrower = new Borrower(this.kind, this.layer, this.block, this.origin)
+    return Object.assign(borrower, { parent: this.parent, lease: this.lease, signal })
   }
 
   /** Runs `fn` as code that speaks for this borrower. */

@@ -15,12 +15,14 @@ export function dispatch(
   layer: Layer,
   [config, values, callback]: readonly unknown[],
   lease?: Lease,
+  signal?: AbortSignal,
 ): unknown {
   // what pg does with the same mistake
   if (config === undefined || config === null) {
     throw new TypeError('Client was passed a null or undefined query')
   }
   const statement = new Statement(layer, config, values, callback)
+  statement.signal = signal
   if (statement.isSubmittable && layer === 'kysely' && database.frameOf(lease, currentLink())) {
     // a cursor of Kysely's, which would keep the connection to itself until its end
     return new PortalCursor(database, statement, lease)
@@ -86,7 +88,8 @@ export function clientOfConnection(database: Database, connection: Connection): 
   if (client === undefined) {
     const query = (...args: unknown[]): unknown => {
       const borrower = Borrower.current(database)
-      return dispatch(database, borrower?.layer ?? 'pg', args, borrower?.lease)
+      const layer = borrower?.layer ?? 'pg'
+      return dispatch(database, layer, args, borrower?.lease, borrower?.signal)
     }
     client = facade(connection, query, (error) => {
       const lease = Borrower.current(database)?.lease

@@ -2,6 +2,7 @@ import {
   ControlStatementError,
   describe,
   notSent,
+  SessionKilledError,
   type TransactionClosedError,
   TransactionDriftError,
 } from '../errors.ts'
@@ -11,12 +12,14 @@ import type { Frame } from '../transaction/frame.ts'
 import { isUnder, type Link } from '../transaction/scope.ts'
 import { TransactionStack } from '../transaction/stack.ts'
 import { Turns } from '../transaction/turns.ts'
+import { requestCancel } from './cancel-request.ts'
 import { isFatal, isServerError, type PgClient, type QueryResult } from './pg.ts'
+import type { Rider } from './queue.ts'
 import type { Settings } from './settings.ts'
 import type { Statement } from './statement.ts'
 import { Transactions } from './transactions.ts'
 import { turnClock } from './turn-clock.ts'
-import { type Rider, Wire, type WireObserver } from './wire.ts'
+import { Wire, type WireObserver } from './wire.ts'
 
 let connections = 0
 
@@ -72,7 +75,12 @@ export class Connection implements WireObserver {
     const answer =
       frame === undefined
         ? this.#sendAlone(statement, trace)
-        : this.turns.take(frame, () => this.#send(statement, this.stack.innermostOf(frame), trace))
+        : this.turns.take(
+            frame,
+            () => this.#send(statement, this.stack.innermostOf(frame), trace),
+            undefined,
+            statement.signal,
+          )
     return trace === undefined ? answer : traced(answer, trace)
   }
 
@@ -147,6 +155,22 @@ export class Connection implements WireObserver {
       traces[landed]?.failed(error)
       this.#onRiderFailed(failed, error)
     }
+  }
+
+  async onCancel(reason: unknown): Promise<void> {
+    try {
+      await requestCancel(this.client)
+    } catch (error) {
+      // what can not be cancelled in peace ends with its session
+      return this.end(error as Error)
+    }
+    if (reason instanceof SessionKilledError) this.end(reason)
+  }
+
+  /** Ends the session now: what is open on it is rolled back by the server. */
+  end(reason: Error): void {
+    this.onError(reason)
+    this.client.connection.stream.destroy()
   }
 
   onLanded(frame: Frame | undefined, error?: unknown): unknown {

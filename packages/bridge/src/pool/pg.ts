@@ -33,7 +33,7 @@ export interface Submittable {
 
 /** The protocol connection inside a client. */
 export interface PgConnection {
-  readonly stream: { cork?(): void; uncork?(): void }
+  readonly stream: { cork?(): void; uncork?(): void; destroy(): void }
   readonly parsedStatements: Record<string, string>
   readonly submittedNamedStatements: Record<string, string>
   parse(message: object): void
@@ -67,6 +67,12 @@ export interface PgQuery extends Submittable {
 /** A client of `pg`, as a pool lends it. */
 export interface PgClient {
   readonly processID?: number | null
+  readonly secretKey?: unknown
+  readonly host: string
+  readonly port: number
+  readonly ssl?: unknown
+  readonly sslNegotiation?: string
+  readonly connection: PgConnection
   readonly connectionParameters?: { readonly query_timeout?: number | false }
   /** False while a query runs, and until the server has said that it is ready for the next. */
   readonly readyForQuery?: boolean

@@ -12,6 +12,8 @@ export class Statement {
   readonly callback: Callback | undefined
   /** What the text does to the transaction; nothing for any other SQL. */
   readonly command: ControlCommand | undefined
+  /** Aborted by who does not want it any more, while it waits or runs. */
+  signal: AbortSignal | undefined
   /** A query that speaks the protocol itself was handed to the client, which tells it of errors. */
   isDelivered = false
 

@@ -8,27 +8,15 @@ import {
   type QueryResult,
   type Submittable,
 } from './pg.ts'
+import { Queue, type Rider, type Trip } from './queue.ts'
 import type { Statement } from './statement.ts'
-
-/** A control statement that waits for the next real statement, to ride in front of it. */
-export interface Rider {
-  /** `set` narrows the savepoint that was opened in front of it. */
-  readonly op: 'begin' | 'savepoint' | 'set' | 'release'
-  readonly sql: string
-  readonly frame: Frame
-}
-
-/** What goes over the wire in one trip: a statement, or somebody who speaks to the client directly. */
-interface Trip {
-  readonly frame: Frame | undefined
-  readonly run: (riders: readonly Rider[]) => Promise<unknown>
-  readonly refuse: (error: unknown) => void
-}
 
 /** Who is told what happened on the wire. */
 export interface WireObserver {
   /** Control statements leave together with a statement, or with nothing. Gives back who is told of the landing. */
   onRide(riders: readonly Rider[]): (landed: number, error?: unknown) => void
+  /** What is under way is not wanted any more. Resolves when that can hit nothing which is sent later. */
+  onCancel(reason: unknown): Promise<void>
   /** A trip has ended. Gives back an error where the server is not where it should be. */
   onLanded(frame: Frame | undefined, error?: unknown): unknown
 }
@@ -41,8 +29,10 @@ export class Wire {
   readonly #client: PgClient
   readonly #send: PgClient['query']
   readonly #observer: WireObserver
-  readonly #queue: (Rider | Trip)[] = []
+  readonly #queue = new Queue()
   #current: Trip | undefined
+  /** While the server is asked to give up what is under way. */
+  #cancelling: Promise<void> | undefined
   /** When the last trip ended, as `performance.now()` tells it. */
   idleSince = 0
   #quiet: (() => void)[] = []
@@ -67,12 +57,21 @@ export class Wire {
   /** Sends a statement behind all that is queued. `onSend` is called when it leaves. */
   send(statement: Statement, frame: Frame | undefined, onSend?: () => void): Promise<QueryResult> {
     this.#hasTimeouts ||= statement.hasTimeout
-    return this.#enqueue(frame, async (riders) => {
-      if (riders.length > 0 && statement.isRideable) return this.#fly(riders, statement, onSend)
-      if (riders.length > 0) await this.#fly(riders)
-      onSend?.()
-      return this.#query(statement)
-    }) as Promise<QueryResult>
+    return this.#enqueue(
+      frame,
+      async (riders) => {
+        if (riders.length > 0 && statement.isRideable) return this.#fly(riders, statement, onSend)
+        if (riders.length > 0) await this.#fly(riders)
+        onSend?.()
+        return this.#query(statement)
+      },
+      statement.signal,
+    ) as Promise<QueryResult>
+  }
+
+  /** Has the server give up what is under way, if that belongs to the frame. */
+  cancel(frame: Frame, reason: unknown): void {
+    if (this.#current?.frame?.isInside(frame)) this.#cancel(reason)
   }
 
   /** Sends a query of the bridge's own, which can be sent more than once. */
@@ -102,41 +101,28 @@ export class Wire {
 
   /** Whether the server has not heard of the frame yet. */
   isUnsent(frame: Frame): boolean {
-    return this.#opening(frame) !== -1
+    return this.#queue.holdsOpening(frame)
   }
 
   /** Forgets an unsent frame in which no statement waits, with all that was opened in it. */
   forget(frame: Frame): boolean {
-    const at = this.#opening(frame)
-    if (at === -1 || this.#queue.slice(at).some(isTrip)) return false
-    this.#queue.splice(at)
-    return true
+    return this.#queue.forget(frame)
   }
 
-  /** Drops the releases that wait at the end of the queue: what comes next makes them pointless. */
+  /** Drops the releases that wait: what comes next makes them pointless. */
   dropReleases(inside: Frame): void {
-    while (this.#queue.length > 0) {
-      const last = this.#queue.at(-1)
-      if (last === undefined || isTrip(last) || last.op !== 'release') return
-      if (!last.frame.isInside(inside)) return
-      this.#queue.pop()
-    }
+    this.#queue.dropReleases(inside)
   }
 
   /** Takes everything of the frame, and of those inside it, out of the queue; refuses the statements. */
   drop(frame: Frame, refusal: (frame: Frame) => unknown): void {
-    const kept = this.#queue.filter(
-      (item) => item.frame === undefined || !item.frame.isInside(frame),
-    )
-    const dropped = this.#queue.filter((item) => item.frame?.isInside(frame))
-    this.#queue.splice(0, this.#queue.length, ...kept)
-    for (const item of dropped) if (isTrip(item)) item.refuse(refusal(item.frame ?? frame))
+    for (const trip of this.#queue.drop(frame)) trip.refuse(refusal(trip.frame ?? frame))
     this.#tellQuiet()
   }
 
   /** Refuses everything that waits: the connection is gone. */
   dropAll(error: unknown): void {
-    for (const item of this.#queue.splice(0)) if (isTrip(item)) item.refuse(error)
+    for (const trip of this.#queue.dropAll()) trip.refuse(error)
     this.#tellQuiet()
   }
 
@@ -147,47 +133,73 @@ export class Wire {
   }
 
   get #isQuiet(): boolean {
-    return this.#current === undefined && !this.#queue.some(isTrip)
-  }
-
-  #opening(frame: Frame): number {
-    return this.#queue.findIndex((item) => item.frame === frame && !isTrip(item) && OPENS[item.op])
+    return this.#current === undefined && !this.#queue.hasTrips
   }
 
   #enqueue(
     frame: Frame | undefined,
     run: (riders: readonly Rider[]) => Promise<unknown>,
+    signal?: AbortSignal,
   ): Promise<unknown> {
+    if (signal?.aborted) return Promise.reject(signal.reason)
     return new Promise((resolve, reject) => {
-      this.#queue.push({
+      const trip: Trip = {
         frame,
         refuse: reject,
         run: (riders) =>
           run(riders).then(
-            (result) => {
-              const drift = this.#observer.onLanded(frame)
-              if (drift === undefined) resolve(result)
-              else reject(drift)
-              this.#next()
-            },
-            (error: unknown) => {
-              this.#observer.onLanded(frame, error)
-              reject(error)
-              this.#next()
-            },
+            (result) =>
+              this.#land(() => {
+                const drift = this.#observer.onLanded(frame)
+                if (drift === undefined) resolve(result)
+                else reject(drift)
+              }),
+            (error: unknown) =>
+              this.#land(() => {
+                this.#observer.onLanded(frame, error)
+                reject(error)
+              }),
           ),
-      })
+      }
+      this.#queue.push(trip)
+      if (signal !== undefined) this.#watch(trip, signal)
       this.#leave()
     })
   }
 
+  /** Takes a trip out of the queue when it is not wanted any more, or ends it under way. */
+  #watch(trip: Trip, signal: AbortSignal): void {
+    const onAbort = (): void => {
+      if (this.#current === trip) return this.#cancel(signal.reason)
+      if (!this.#queue.remove(trip)) return
+      trip.refuse(signal.reason)
+      this.#tellQuiet()
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+  }
+
+  #cancel(reason: unknown): void {
+    this.#cancelling ??= this.#observer.onCancel(reason).finally(() => {
+      this.#cancelling = undefined
+    })
+  }
+
+  /** The trip is over, as soon as nothing is on its way to the server that would hit the next one. */
+  #land(settle: () => void): void {
+    if (this.#cancelling !== undefined) {
+      void this.#cancelling.then(() => this.#land(settle))
+      return
+    }
+    settle()
+    this.#next()
+  }
+
   #leave(): void {
     if (this.#current !== undefined) return
-    const at = this.#queue.findIndex(isTrip)
-    if (at === -1) return
-    const riders = this.#queue.splice(0, at) as Rider[]
-    this.#current = this.#queue.shift() as Trip
-    void this.#current.run(riders)
+    const next = this.#queue.shift()
+    if (next === undefined) return
+    this.#current = next.trip
+    void next.trip.run(next.riders)
   }
 
   #next(): void {
@@ -238,7 +250,7 @@ export class Wire {
       return await new Promise((resolve, reject) => {
         flight.callback = (error, result) => {
           // refused before anything was written: the riders wait for the next statement
-          if (!flight.written) this.#queue.unshift(...riders)
+          if (!flight.written) this.#queue.putBack(riders)
           else landing?.(flight.landed, error ?? undefined)
           if (error) reject(error)
           else resolve(result as QueryResult)
@@ -251,15 +263,4 @@ export class Wire {
       throw error
     }
   }
-}
-
-const OPENS: { readonly [O in Rider['op']]: boolean } = {
-  begin: true,
-  savepoint: true,
-  set: false,
-  release: false,
-}
-
-function isTrip(item: Rider | Trip): item is Trip {
-  return 'run' in item
 }

@@ -6,7 +6,6 @@ interface Waiter {
   readonly frame: Frame
   readonly start: () => void
   readonly refuse: (error: unknown) => void
-  readonly clock: Clock | undefined
 }
 
 /** Measures how long a wait has gone on while the connection did nothing. */
@@ -45,30 +44,39 @@ export class Turns {
   /**
    * Calls `start` when `frame` has its turn: at once, or as soon as the block in its way has ended.
    * It is called in the very moment the turn comes, so that what it opens is in the way of the next.
-   * `origin` is where the user asked for it, where that is known.
+   * `origin` is where the user asked for it, where that is known. Who aborts `signal` waits no more.
    */
-  take<T>(frame: Frame, start: () => Promise<T>, origin?: Origin): Promise<T> {
+  take<T>(
+    frame: Frame,
+    start: () => Promise<T>,
+    origin?: Origin,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    if (signal?.aborted) return Promise.reject(signal.reason)
     if (this.#stack.isFree(frame)) return start()
     return new Promise<T>((resolve, reject) => {
+      const leave = (error: unknown): void => {
+        this.#waiters = this.#waiters.filter((other) => other !== waiter)
+        waiter.refuse(error)
+      }
+      const onAbort = (): void => leave(signal?.reason)
+      const clock = this.#startClock(frame, leave, origin)
+      const done = (): void => {
+        clock?.stop()
+        signal?.removeEventListener('abort', onAbort)
+      }
       const waiter: Waiter = {
         frame,
         start: () => {
-          waiter.clock?.stop()
+          done()
           start().then(resolve, reject)
         },
         refuse: (error) => {
-          waiter.clock?.stop()
+          done()
           reject(error)
         },
-        clock: this.#startClock(
-          frame,
-          (error) => {
-            this.#waiters = this.#waiters.filter((other) => other !== waiter)
-            reject(error)
-          },
-          origin,
-        ),
       }
+      signal?.addEventListener('abort', onAbort)
       this.#waiters.push(waiter)
     })
   }
