@@ -177,10 +177,30 @@ describe('what somebody tries to smuggle in', () => {
     'select 1; commit',
     "select ';'; rollback",
     'select $$;$$; savepoint x',
-    '; ; begin',
+    '; ; begin; commit',
     'select 1;;end',
     'select 1; begin isolation level nonsense',
   ])('%j is several commands', (text) => {
+    expect(controlCommand(text, false)).toEqual(several)
+  })
+
+  test.each([
+    ['; ; begin', { kind: 'begin', modes: {} }],
+    [';commit', { kind: 'commit', chain: false }],
+    [' ;-- over\n; rollback;', { kind: 'rollback', chain: false }],
+  ])('%j is one command: PostgreSQL drops the empty ones', (text, expected) => {
+    expect(controlCommand(text, false)).toEqual(expected)
+    expect(controlCommand(text, true)).toEqual(expected)
+    expect(isOneCommand(text)).toBe(true)
+  })
+
+  test.each([
+    'select begin.atomic from (select 1 atomic) begin; commit',
+    'select begin atomic from (select 1 begin) t; commit',
+    'create function f() returns int begin atomic select 1 as case; end; commit',
+    "select e'a'\n'\\''; commit; select 'x'",
+    "select E'a' -- ' \n -- '\n '\\''; commit; select 'x'",
+  ])('%j has a control command where none seems to be', (text) => {
     expect(controlCommand(text, false)).toEqual(several)
   })
 

@@ -59,11 +59,13 @@ export function controlCommand(text: string, single: boolean): ControlCommand | 
 export function isOneCommand(text: string): boolean {
   if (!text.includes(';')) return true
   const scanner = new Scanner(text)
+  scanner.skipEmptyCommands()
   scanner.skipCommand()
   return scanner.done
 }
 
 function command(scanner: Scanner): ControlCommand | undefined {
+  scanner.skipEmptyCommands()
   switch (scanner.word()) {
     case 'begin':
       return begin(scanner, scanner.word())

@@ -7,6 +7,8 @@
 export class Scanner {
   readonly #text: string
   #at = 0
+  /** Where the command that is being read begins. */
+  #start = 0
 
   constructor(text: string) {
     this.#text = text
@@ -62,33 +64,43 @@ export class Scanner {
     return true
   }
 
+  /** Goes on behind empty commands, which PostgreSQL drops. */
+  skipEmptyCommands(): void {
+    while (this.take(';')) this.#start = this.#at
+  }
+
   /**
-   * Goes on behind the next `;` that ends a command, or to the end. One in parentheses (CREATE RULE)
-   * or in the body of a function (BEGIN ATOMIC … END) ends none.
+   * Goes on behind the `;` that ends the command, or to the end. One in parentheses (CREATE RULE)
+   * or in the body of a function that is created (BEGIN ATOMIC … END) ends none.
    */
   skipCommand(): void {
+    this.#at = this.#start
+    const creates = this.word() === 'create'
     let parentheses = 0
     let bodies = 0
     let before = ''
     while (!this.#atEnd) {
       this.#skipBlanks()
       const character = this.#text[this.#at]
-      if (character === "'") this.#skipQuoted("'")
-      else if (character === '"') this.#skipQuoted('"')
-      else if (character === '$') this.#skipDollarQuote()
-      else if (isWordPart(this.#text.charCodeAt(this.#at))) {
+      if (isWordPart(this.#text.charCodeAt(this.#at))) {
         const word = this.#takeWordOrString()
-        if (word === 'atomic' && before === 'begin') bodies++
-        else if (word === 'case' && bodies > 0) bodies++
-        else if (word === 'end' && bodies > 0) bodies--
+        if (creates && word === 'atomic' && before === 'begin') bodies++
+        else if (bodies > 0 && word === 'case' && !LABELS.has(before)) bodies++
+        else if (bodies > 0 && word === 'end') bodies--
         before = word
-      } else {
+        continue
+      }
+      before = character ?? ''
+      if (character === "'" || character === '"') this.#skipQuoted(character)
+      else if (character === '$') this.#skipDollarQuote()
+      else {
         this.#at++
         if (character === '(') parentheses++
         else if (character === ')') parentheses--
-        else if (character === ';' && parentheses <= 0 && bodies === 0) return
+        else if (character === ';' && parentheses <= 0 && bodies === 0) break
       }
     }
+    this.#start = this.#at
   }
 
   get #atEnd(): boolean {
@@ -97,19 +109,10 @@ export class Scanner {
 
   #skipBlanks(): void {
     for (;;) {
-      const code = this.#text.charCodeAt(this.#at)
-      // space, \t, \n, \v, \f, \r: what PostgreSQL calls white space
-      if (code === 32 || (code >= 9 && code <= 13)) this.#at++
-      else if (this.#text.startsWith('--', this.#at)) this.#skipLineComment()
+      if (isBlank(this.#text.charCodeAt(this.#at))) this.#at++
+      else if (this.#text.startsWith('--', this.#at)) this.#at = lineEnd(this.#text, this.#at)
       else if (this.#text.startsWith('/*', this.#at)) this.#skipBlockComment()
       else return
-    }
-  }
-
-  #skipLineComment(): void {
-    while (!this.#atEnd) {
-      const character = this.#text[this.#at++]
-      if (character === '\n' || character === '\r') return
     }
   }
 
@@ -144,11 +147,20 @@ export class Scanner {
     while (!this.#atEnd) {
       const character = this.#text[this.#at++]
       if (character === '\\') this.#at++
-      else if (character === "'") {
-        if (this.#text[this.#at] !== "'") return
-        this.#at++
-      }
+      else if (character === "'" && !this.#goesOn()) return
     }
+  }
+
+  /** Behind a quote: takes what makes the string go on, a second quote or one on a later line. */
+  #goesOn(): boolean {
+    let at = this.#at
+    while (isBlank(this.#text.charCodeAt(at)) || this.#text.startsWith('--', at)) {
+      at = this.#text[at] === '-' ? lineEnd(this.#text, at) : at + 1
+    }
+    const between = this.#text.slice(this.#at, at)
+    if (this.#text[at] !== "'" || (between !== '' && !/[\n\r]/.test(between))) return false
+    this.#at = at + 1
+    return true
   }
 
   #skipQuoted(quote: string): void {
@@ -174,6 +186,21 @@ export class Scanner {
     const close = this.#text.indexOf(tag, end + 1)
     this.#at = close === -1 ? this.#text.length : close + tag.length
   }
+}
+
+/** What makes a word a label, whatever it says. */
+const LABELS: ReadonlySet<string> = new Set(['as', '.'])
+
+/** What PostgreSQL calls white space: space, tab, line feed, and the like. */
+function isBlank(code: number): boolean {
+  return code === 32 || (code >= 9 && code <= 13)
+}
+
+/** Where the line ends that a comment is on. */
+function lineEnd(text: string, from: number): number {
+  let at = from
+  while (at < text.length && text[at] !== '\n' && text[at] !== '\r') at++
+  return at
 }
 
 function isDigit(code: number): boolean {
