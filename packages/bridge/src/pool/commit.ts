@@ -45,22 +45,28 @@ export async function sendCommit(
   if (connection.wire.forget(frame)) return { outcome: 'committed' }
   connection.wire.dropReleases(frame)
   const doubt = frame.failure
+  const commit = new Statement(layer, 'commit')
   let sent = false
   try {
-    const commit = new Statement(layer, 'commit')
-    const { command } = await connection.command(commit, frame, () => (sent = true))
-    const outcome = outcomeOfCommit(command)
-    return outcome === 'committed' ? { outcome } : { outcome, failure: aborted(frame) }
+    await connection.command(commit, frame, () => (sent = true))
   } catch (error) {
-    // a transaction in which a statement had failed can not have committed
-    if (doubt !== undefined) return { outcome: 'rolled-back', failure: aborted(frame) }
-    frame.failure = error
-    // An answer of the server is certain, unless it came with the end of the session.
-    if (sent && (!isServerError(error) || isFatal(error))) {
-      return { outcome: 'unknown', failure: unknown(frame, error) }
-    }
-    return { outcome: 'rolled-back', failure: error }
+    // The tag may have come though the connection broke behind it: that is an answer.
+    if (commit.tag === undefined) return failed(frame, error, doubt, sent)
   }
+  const outcome = outcomeOfCommit(commit.tag ?? '')
+  return outcome === 'committed' ? { outcome } : { outcome, failure: aborted(frame) }
+}
+
+/** What a COMMIT that got no answer, or an error for one, has done. */
+function failed(frame: Frame, error: unknown, doubt: unknown, sent: boolean): Verdict {
+  // a transaction in which a statement had failed can not have committed
+  if (doubt !== undefined) return { outcome: 'rolled-back', failure: aborted(frame) }
+  frame.failure = error
+  // An answer of the server is certain, unless it came with the end of the session.
+  if (sent && (!isServerError(error) || isFatal(error))) {
+    return { outcome: 'unknown', failure: unknown(frame, error) }
+  }
+  return { outcome: 'rolled-back', failure: error }
 }
 
 /** The error for a COMMIT of which nobody knows what it did. */

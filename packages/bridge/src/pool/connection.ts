@@ -13,7 +13,7 @@ import { isUnder, type Link } from '../transaction/scope.ts'
 import { TransactionStack } from '../transaction/stack.ts'
 import { Turns } from '../transaction/turns.ts'
 import { requestCancel } from './cancel-request.ts'
-import { isFatal, isServerError, type PgClient, type QueryResult } from './pg.ts'
+import { isFatal, isReadTimeout, isServerError, type PgClient, type QueryResult } from './pg.ts'
 import type { Rider } from './queue.ts'
 import type { Settings } from './settings.ts'
 import type { Statement } from './statement.ts'
@@ -178,7 +178,7 @@ export class Connection implements WireObserver {
       // pg has stopped waiting, but the statement runs on: nobody else may get the client meanwhile
       const isRunning = this.client.readyForQuery === false && !isServerError(error)
       if (isRunning && this.wire.hasTimeouts) this.isDoubtful = true
-      if (isServerError(error)) frame?.abort(error)
+      if (isServerError(error) || isReadTimeout(error)) frame?.abort(error)
       if (isFatal(error)) this.onError(error as Error)
       return undefined
     }

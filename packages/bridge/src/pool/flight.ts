@@ -57,7 +57,7 @@ function extend(Query: QueryClass): FlightClass {
     }
 
     override requiresPreparation(): boolean {
-      return true
+      return this.riders.length > 0 || super.requiresPreparation()
     }
 
     override submit(connection: PgConnection): Error | null {
@@ -102,6 +102,7 @@ function extend(Query: QueryClass): FlightClass {
 
     override handleCopyInResponse(connection: PgConnection): void {
       super.handleCopyInResponse(connection)
+      if (!this.requiresPreparation()) return
       // The server ignored the Sync that came while it waited for data, and waits for another.
       connection.sync()
     }
@@ -140,6 +141,10 @@ class Recorder {
     }
     // the mapper stays: on what it has mapped it has no effect, and pg calls it without asking
     this.#messages.push((connection) => connection.bind({ ...message, ...(values && { values }) }))
+  }
+
+  query(text: string): void {
+    this.#messages.push((connection) => connection.query(text))
   }
 
   describe(message: object): void {

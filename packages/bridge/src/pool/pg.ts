@@ -80,6 +80,7 @@ export interface PgClient {
   getTransactionStatus(): string | null
   on(event: string, listener: (...args: never[]) => void): unknown
   removeListener(event: string, listener: (...args: never[]) => void): unknown
+  listeners(event: string): ((...args: never[]) => void)[]
   release?(error?: Error | boolean): void
 }
 
@@ -107,6 +108,11 @@ export function isFatal(error: unknown): boolean {
   // `severity` is localised, but these words only differ in a few languages, and there the loss of
   // the connection, which follows at once, says the same
   return isServerError(error) && (error.severity === 'FATAL' || error.severity === 'PANIC')
+}
+
+/** Whether `pg` has given a statement up while it still runs. It has no code for that. */
+export function isReadTimeout(error: unknown): boolean {
+  return error instanceof Error && error.message === 'Query read timeout'
 }
 
 /** What the bridge answers to a control command that needs no trip to the server. */

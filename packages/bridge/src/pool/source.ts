@@ -36,10 +36,16 @@ export abstract class Source {
       const isOpen = status === 'T' || status === 'E'
       const { isDoubtful, lost } = connection
       const discarded = discard || isOpen || isDoubtful || lost !== undefined
+      const listeners = client.listeners('error')
       giveBack(discarded)
       client.removeListener('notice', connection.onNotice)
-      // what is closed may still hear of an error, which without a listener would end the process
       if (!discarded) client.removeListener('error', connection.onError)
+      // What is closed may still hear of an error. That is nobody's: without a listener of ours, or
+      // with the one that the pool has for idle clients, it would end the process.
+      else
+        for (const other of client.listeners('error')) {
+          if (!listeners.includes(other)) client.removeListener('error', other)
+        }
       if (releaseChannel.hasSubscribers) {
         releaseChannel.publish({ ...event(connection, layer), discarded })
       }

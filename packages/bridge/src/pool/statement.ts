@@ -1,5 +1,6 @@
 import { type ControlCommand, controlCommand, isOneCommand } from '../sql/control-command.ts'
 import type { Layer } from '../transaction/frame.ts'
+import type { Flight } from './flight.ts'
 import type { QueryConfig, QueryResult, Submittable } from './pg.ts'
 
 type Callback = (error: unknown, result?: QueryResult) => void
@@ -12,6 +13,8 @@ export class Statement {
   readonly callback: Callback | undefined
   /** What the text does to the transaction; nothing for any other SQL. */
   readonly command: ControlCommand | undefined
+  /** What carries it, where that is the bridge's own query. */
+  flight: Flight | undefined
   /** Aborted by who does not want it any more, while it waits or runs. */
   signal: AbortSignal | undefined
   /** A query that speaks the protocol itself was handed to the client, which tells it of errors. */
@@ -49,6 +52,14 @@ export class Statement {
   /** Whether control statements can ride with it: one command, sent by `pg` itself. */
   get isRideable(): boolean {
     return !this.isSubmittable && (this.#isSingle || isOneCommand(this.text))
+  }
+
+  /**
+   * The command tag that the server has answered with. It is known before the answer is complete,
+   * and stays so if the connection breaks in between.
+   */
+  get tag(): string | undefined {
+    return this.flight?._result.command ?? undefined
   }
 
   get hasTimeout(): boolean {

@@ -3,6 +3,7 @@ import { Carrier } from './carrier.ts'
 import { type Flight, flightClass } from './flight.ts'
 import {
   acknowledged,
+  isReadTimeout,
   type PgClient,
   type QueryClass,
   type QueryResult,
@@ -60,7 +61,9 @@ export class Wire {
     return this.#enqueue(
       frame,
       async (riders) => {
-        if (riders.length > 0 && statement.isRideable) return this.#fly(riders, statement, onSend)
+        // of what moves the transaction the tag counts, also where the connection breaks behind it
+        const flies = riders.length > 0 || statement.command !== undefined
+        if (flies && statement.isRideable) return this.#fly(riders, statement, onSend)
         if (riders.length > 0) await this.#fly(riders)
         onSend?.()
         return this.#query(statement)
@@ -154,11 +157,14 @@ export class Wire {
                 if (drift === undefined) resolve(result)
                 else reject(drift)
               }),
-            (error: unknown) =>
+            (error: unknown) => {
+              // a transaction must not wait for what it will not keep
+              if (frame !== undefined && isReadTimeout(error)) this.#cancel(error)
               this.#land(() => {
                 this.#observer.onLanded(frame, error)
                 reject(error)
-              }),
+              })
+            },
           ),
       }
       this.#queue.push(trip)
@@ -232,6 +238,7 @@ export class Wire {
     const Flight = flightClass(this.queryClass)
     // an empty text is a statement too: the server answers it with nothing
     const flight = new Flight(statement?.config ?? '', statement?.values)
+    if (statement !== undefined) statement.flight = flight
     return this.#launch(flight, riders, onSend)
   }
 
