@@ -146,6 +146,19 @@ export class SessionKilledError extends SharedConnectionError {
   override readonly name = 'SessionKilledError'
 }
 
+/** `shared.transaction()` took longer than its `timeout`, and was rolled back. */
+export class TransactionTimeoutError extends SharedConnectionError {
+  override readonly name = 'TransactionTimeoutError'
+
+  /** `timeout` in milliseconds. */
+  constructor(timeout: number) {
+    super(
+      `the transaction was not done within its timeout of ${timeout} ms, so it was rolled back. ` +
+        'What it was doing was cancelled on the server; its code may still run, but can send nothing',
+    )
+  }
+}
+
 /** Hooks threw. The transaction is what `outcome` says; every hook has run. */
 export class HookError extends SharedConnectionError {
   override readonly name = 'HookError'

@@ -26,6 +26,7 @@ export {
   TransactionDriftError,
   TransactionOptionError,
   TransactionOutcomeUnknownError,
+  TransactionTimeoutError,
   TurnTimeoutError,
 } from './errors.ts'
 export {
@@ -64,10 +65,6 @@ export type { AccessMode, IsolationLevel, TransactionModes } from './sql/control
 export type { FrameState, Layer } from './transaction/frame.ts'
 export type { Outcome } from './transaction/outcome.ts'
 export type { HookFunction, HookOptions, Hooks } from './transaction/register-hook.ts'
-export type {
-  MaybeContext,
-  MaybeOptions,
-  Propagation,
-  TransactionContext,
-  TransactionOptions,
-} from './shared/transaction-block.ts'
+export type { RetryOptions } from './shared/retry.ts'
+export type { MaybeContext, TransactionContext } from './shared/transaction-block.ts'
+export type { MaybeOptions, Propagation, TransactionOptions } from './shared/transaction-options.ts'

@@ -31,6 +31,8 @@ export async function runLastCalls(
     for (const hook of hooks) await hook.run(link, 'committed')
     hooks = frame.hooks.take('before-commit')
   }
+  // rolled back meanwhile, from outside
+  if (frame.ended) return
   // what they opened and did not await belongs to the transaction too
   await connection.turns.take(frame, () => Promise.resolve())
   frame.lastCalls = undefined

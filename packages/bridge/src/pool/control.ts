@@ -101,10 +101,10 @@ async function open(
     return acknowledged('BEGIN')
   }
   const scoped = lease.kind === 'block'
-  const { origin } = lease
+  const { origin, signal } = lease
   await connection.transactions.open(
     parent,
-    { layer, scoped, begun, modes, around, origin },
+    { layer, scoped, begun, modes, around, origin, signal },
     (frame) => {
       database.opened(frame, connection)
       lease.opened = frame

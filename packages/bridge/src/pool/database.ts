@@ -7,9 +7,10 @@ import type { Connection } from './connection.ts'
 import { control } from './control.ts'
 import { FullPool } from './full-pool.ts'
 import { Lease, type LeaseKind } from './lease.ts'
+import { orAborted } from './or-aborted.ts'
 import type { QueryResult } from './pg.ts'
 import type { Settings } from './settings.ts'
-import type { Source } from './source.ts'
+import type { Loan, Source } from './source.ts'
 import type { Statement } from './statement.ts'
 
 /** Told of writes that go over the connection, so that a cache can forget what they changed. */
@@ -24,6 +25,7 @@ export interface Wish {
   readonly joins?: boolean | undefined
   readonly link?: Link | undefined
   readonly origin?: Origin | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 /** What a block wants. */
@@ -34,6 +36,8 @@ export interface BlockOptions {
   readonly modes?: TransactionModes | undefined
   /** Whether it works in the frame that is open, whatever the settings say. */
   readonly joins?: boolean | undefined
+  /** Aborted when it is to end from outside, also while it waits to begin. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** One adopted database: finds out which connection and frame a statement belongs to. */
@@ -112,19 +116,19 @@ export class Database {
   /** Lends a connection: that of the transaction around, or one of its own. */
   async lend(kind: LeaseKind, layer: Layer, wish: Wish = {}): Promise<Lease> {
     if (this.isDisposed) throw new DisposeError('this shared connection was disposed of')
-    const { link, origin, on } = wish
+    const { link, origin, on, signal } = wish
     const joins = wish.joins ?? this.settings.nesting === 'join'
     const parent = wish.parent === undefined ? this.ambient : (wish.parent ?? undefined)
     if (parent !== undefined) {
       const connection = this.connectionOf(parent)
       const refusal = connection.refusal(parent, currentLink())
       if (refusal !== undefined) throw refusal
-      return new Lease(connection, { kind, layer, joins, parent, link, origin })
+      return new Lease(connection, { kind, layer, joins, parent, link, origin, signal })
     }
     if (on !== undefined) return new Lease(on.connection, { kind, layer, joins, link, origin })
     const held = heldTransactions(currentLink(), this)
-    const loan = await this.#fullPool.wait(held, () => this.#source.borrow(layer))
-    return new Lease(loan.connection, { kind, layer, joins, link, origin, loan })
+    const loan = await this.#borrow(layer, held, signal)
+    return new Lease(loan.connection, { kind, layer, joins, link, origin, signal, loan })
   }
 
   /**
@@ -137,10 +141,10 @@ export class Database {
     options: BlockOptions = {},
   ): Promise<T> {
     const link = new Link(currentLink(), this, 'block')
-    const { joins, modes, parent } = options
+    const { joins, modes, parent, signal } = options
     const origin = originAbove(this.block)
     return runIn(link, async () => {
-      const lease = await this.lend('block', layer, { link, origin, joins, parent })
+      const lease = await this.lend('block', layer, { link, origin, joins, parent, signal })
       lease.modes = modes
       try {
         return await run(lease)
@@ -175,6 +179,18 @@ export class Database {
     } finally {
       lease.phase = 'closing'
     }
+  }
+
+  /** Takes a connection from the source. Who waits no more leaves it to the next. */
+  #borrow(layer: Layer, held: ReadonlySet<Frame>, signal?: AbortSignal): Promise<Loan> {
+    const borrowing = this.#fullPool.wait(held, () => this.#source.borrow(layer))
+    if (signal === undefined) return borrowing
+    return orAborted(borrowing, signal, () => {
+      const left = borrowing.then((loan) => loan.giveBack())
+      // that none came is nobody's loss any more
+      left.catch(() => undefined)
+      return Promise.resolve(true)
+    })
   }
 
   async #once(statement: Statement, link: Link | undefined): Promise<QueryResult> {

@@ -19,7 +19,8 @@ export class FullPool {
   async wait<T>(held: ReadonlySet<Frame>, borrow: () => Promise<T>): Promise<T> {
     if (held.size === 0) return borrow()
     const { lent, capacity } = this.#source
-    const waiting = new Set([...this.#waiting.keys(), ...held]).size
+    const others = [...this.#waiting.keys()].filter((root) => !root.ended)
+    const waiting = new Set([...others, ...held]).size
     if (lent >= capacity && waiting >= lent) {
       throw new PoolExhaustedError(
         `all ${capacity} clients of the pool are held by transactions, and each of these waits for one more. ` +

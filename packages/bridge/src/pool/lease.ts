@@ -25,6 +25,8 @@ export interface LeaseTerms {
   readonly link?: Link | undefined
   /** Where the user's call is. */
   readonly origin?: Origin | undefined
+  /** Aborted when its block is ended from outside. */
+  readonly signal?: AbortSignal | undefined
   /** What the connection came with, where it is not that of a transaction or lease around. */
   readonly loan?: Loan | undefined
 }
@@ -57,6 +59,7 @@ export class Lease {
   refusal: unknown
   isReleased = false
   readonly origin: Origin | undefined
+  readonly signal: AbortSignal | undefined
   readonly #loan: Loan | undefined
 
   constructor(connection: Connection, terms: LeaseTerms) {
@@ -66,6 +69,7 @@ export class Lease {
     this.parent = terms.parent
     this.link = terms.link
     this.origin = terms.origin
+    this.signal = terms.signal
     this.joins = terms.joins
     this.#loan = terms.loan
   }

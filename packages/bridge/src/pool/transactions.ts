@@ -56,6 +56,7 @@ export class Transactions {
       parent,
       () => this.#savepoint(parent, options, onOpen),
       options.origin,
+      options.signal,
     )
   }
 

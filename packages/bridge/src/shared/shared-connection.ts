@@ -7,12 +7,8 @@ import type {
 } from '../kysely/types.ts'
 import type { Hooks } from '../transaction/register-hook.ts'
 import type { TransactionFrame, TransactionState } from './frame-view.ts'
-import type {
-  MaybeContext,
-  MaybeOptions,
-  TransactionContext,
-  TransactionOptions,
-} from './transaction-block.ts'
+import type { MaybeContext, TransactionContext } from './transaction-block.ts'
+import type { MaybeOptions, TransactionOptions } from './transaction-options.ts'
 
 /** A Kysely database on the connection that a Drizzle database uses. */
 export type SharedKysely<DB, O extends DrizzleLike = DrizzleLike> = ExtendedKysely<

@@ -14,7 +14,8 @@ import type { Frame } from '../transaction/frame.ts'
 import type { Hooks } from '../transaction/register-hook.ts'
 import { hooksOn, stateOf, viewOf } from './frame-view.ts'
 import type { SharedConnection, SharedKysely } from './shared-connection.ts'
-import { type MaybeOptions, runTransaction, type TransactionOptions } from './transaction-block.ts'
+import { runTransaction } from './transaction-block.ts'
+import type { MaybeOptions, TransactionOptions } from './transaction-options.ts'
 
 /** What the package keeps for one adopted pool. */
 class SharedPool {
@@ -119,6 +120,9 @@ class SharedPool {
         )
       },
       frame: viewOf(frame),
+      get signal() {
+        return lease.signal ?? frame.signal ?? new AbortController().signal
+      },
     }
   }
 

@@ -1,53 +1,23 @@
 import type { DrizzleLike, DrizzleTransaction } from '../drizzle/types.ts'
-import { InvalidArgumentError, PropagationError, Rollback } from '../errors.ts'
+import {
+  describe,
+  InvalidArgumentError,
+  PropagationError,
+  Rollback,
+  TransactionOptionError,
+} from '../errors.ts'
 import type { TransactionFrame } from './frame-view.ts'
 import type { ExtendedKysely, SharedTransaction } from '../kysely/types.ts'
+import { cancelFrame, cancelJoined } from '../pool/cancel-frame.ts'
 import type { BlockOptions, Database } from '../pool/database.ts'
 import type { Lease } from '../pool/lease.ts'
+import { orAborted } from '../pool/or-aborted.ts'
 import { Statement } from '../pool/statement.ts'
-import type { TransactionModes } from '../sql/control-command.ts'
 import { beginSql } from '../sql/control-sql.ts'
-import { checkModes } from '../transaction/modes.ts'
-
-const PROPAGATIONS = [
-  'nested',
-  'required',
-  'requires-new',
-  'mandatory',
-  'supports',
-  'not-supported',
-  'never',
-] as const
-
-/** What a block does with the transaction around it, in the meaning of Spring. */
-export type Propagation = (typeof PROPAGATIONS)[number]
-
-/** The options of `shared.transaction()` that always give a transaction. */
-export interface TransactionOptions extends TransactionModes {
-  /**
-   * | | inside a transaction | outside |
-   * |---|---|---|
-   * | `nested` (default) | SAVEPOINT … RELEASE | BEGIN … COMMIT |
-   * | `required` | works in it; a failure dooms it | BEGIN … COMMIT |
-   * | `requires-new` | BEGIN … COMMIT on a connection of its own | BEGIN … COMMIT |
-   * | `mandatory` | works in it; a failure dooms it | `PropagationError` |
-   *
-   * Source: https://docs.spring.io/spring-framework/reference/data-access/transaction/declarative/tx-propagation.html
-   */
-  readonly propagation?: 'nested' | 'required' | 'requires-new' | 'mandatory'
-}
-
-/** The options of `shared.transaction()` that may give none. */
-export interface MaybeOptions {
-  /**
-   * | | inside a transaction | outside |
-   * |---|---|---|
-   * | `supports` | works in it; a failure dooms it | works without one |
-   * | `not-supported` | works outside it | works without one |
-   * | `never` | `PropagationError` | works without one |
-   */
-  readonly propagation: 'supports' | 'not-supported' | 'never'
-}
+import type { Frame } from '../transaction/frame.ts'
+import { AbortScope } from './abort-scope.ts'
+import { retrying } from './retry.ts'
+import { type MaybeOptions, optionsOf, type TransactionOptions } from './transaction-options.ts'
 
 /** What the callback of `shared.transaction()` gets. */
 export interface TransactionContext<O extends DrizzleLike, DB, Shared> {
@@ -56,6 +26,8 @@ export interface TransactionContext<O extends DrizzleLike, DB, Shared> {
   /** Kysely's handle of the transaction. */
   readonly trx: SharedTransaction<DB, Shared>
   readonly frame: TransactionFrame
+  /** Aborted when the block, or one around it, is ended by its `signal` or `timeout`. */
+  readonly signal: AbortSignal
 }
 
 /** The same where there may be no transaction: then these are the databases themselves. */
@@ -73,55 +45,65 @@ export async function runTransaction<T, C>(
   database: Database,
   contextOf: ContextOf<C>,
   fn: (context: C) => Promise<T> | T,
-  options: TransactionOptions | MaybeOptions = {},
+  given: TransactionOptions | MaybeOptions = {},
 ): Promise<T> {
   if (typeof fn !== 'function') {
     throw new InvalidArgumentError(`transaction() was given ${typeof fn}; give it a function`)
   }
-  const {
-    propagation = 'nested',
-    isolationLevel,
-    accessMode,
-    deferrable,
-    ...rest
-  } = options as TransactionOptions
-  const modes: TransactionModes = definedOf({ isolationLevel, accessMode, deferrable })
-  const [unknown] = Object.keys(rest)
-  if (unknown !== undefined) {
-    throw new InvalidArgumentError(
-      `there is no option ${JSON.stringify(unknown)}; the options are propagation, isolationLevel, accessMode and deferrable`,
-    )
-  }
-  const wanted = checked(propagation)
-  checkModes(modes)
-  const isInside = database.ambient !== undefined
-  if (wanted === 'mandatory' && !isInside) {
+  const { ambient } = database
+  const { propagation, modes, signal, timeout, retry } = optionsOf(given)
+  if (propagation === 'mandatory' && ambient === undefined) {
     throw new PropagationError('propagation "mandatory" wants a transaction, and none is open here')
   }
-  if (wanted === 'never' && isInside) {
+  if (propagation === 'never' && ambient !== undefined) {
     throw new PropagationError('propagation "never" wants no transaction, and one is open here')
   }
-  if (wanted === 'not-supported' || wanted === 'never' || (wanted === 'supports' && !isInside)) {
+  const isWithout = propagation === 'not-supported' || propagation === 'never'
+  if (isWithout || (propagation === 'supports' && ambient === undefined)) {
     return database.outside(async () => fn(contextOf(undefined)))
   }
+  const around = propagation === 'requires-new' ? undefined : ambient
+  if (retry !== undefined && around !== undefined) throw retryInside(around)
+
+  const isLimited = signal !== undefined || timeout !== undefined
+  const scope = isLimited ? new AbortScope([signal, around?.signal], timeout) : undefined
   const block: BlockOptions = {
-    joins: wanted !== 'nested' && wanted !== 'requires-new',
-    ...(wanted === 'requires-new' && { parent: null }),
+    joins: propagation !== 'nested' && propagation !== 'requires-new',
+    signal: scope?.signal,
+    ...(propagation === 'requires-new' && { parent: null }),
   }
-  return database.block('shared', (lease) => runBlock(database, lease, contextOf, fn, modes), block)
+  const attempt = (onOpen?: (frame: Frame | undefined) => void): Promise<T> =>
+    database.block(
+      'shared',
+      async (lease) => {
+        const send = (text: string) => database.query(new Statement('shared', text), lease)
+        await send(beginSql(modes))
+        onOpen?.(lease.opened)
+        const work = runBlock(database, lease, send, () => {
+          scope?.signal.throwIfAborted()
+          return fn(contextOf(lease))
+        })
+        return scope === undefined ? work : endable(lease, work, scope.signal)
+      },
+      block,
+    )
+  try {
+    scope?.signal.throwIfAborted()
+    if (retry === undefined) return await attempt()
+    return await retrying(retry, scope?.signal, attempt)
+  } finally {
+    scope?.end()
+  }
 }
 
-async function runBlock<T, C>(
+async function runBlock<T>(
   database: Database,
   lease: Lease,
-  contextOf: ContextOf<C>,
-  fn: (context: C) => Promise<T> | T,
-  modes: TransactionModes,
+  send: (text: string) => Promise<unknown>,
+  fn: () => Promise<T> | T,
 ): Promise<T> {
-  const send = (text: string) => database.query(new Statement('shared', text), lease)
-  await send(beginSql(modes))
   try {
-    const value = await database.body(lease, () => fn(contextOf(lease)))
+    const value = await database.body(lease, fn)
     await send('commit')
     return value
   } catch (error) {
@@ -132,15 +114,24 @@ async function runBlock<T, C>(
   }
 }
 
-function definedOf<T extends object>(values: { [K in keyof T]: T[K] | undefined }): Partial<T> {
-  const defined = Object.entries(values).filter(([, value]) => value !== undefined)
-  return Object.fromEntries(defined) as Partial<T>
+/** Lets a signal end a block. */
+async function endable<T>(lease: Lease, work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { connection, opened, joined } = lease
+  try {
+    return await orAborted(work, signal, async (reason) => {
+      if (joined !== undefined) cancelJoined(connection, joined, reason)
+      return opened === undefined || cancelFrame(connection, opened, reason)
+    })
+  } catch (error) {
+    // a COMMIT that was cancelled on the server
+    if (signal.aborted && opened?.state === 'rolled-back') throw signal.reason
+    throw error
+  }
 }
 
-function checked(propagation: unknown): Propagation {
-  const known = PROPAGATIONS.find((name) => name === propagation)
-  if (known !== undefined) return known
-  throw new InvalidArgumentError(
-    `propagation was ${JSON.stringify(propagation)}; give one of ${PROPAGATIONS.join(', ')}`,
+function retryInside(frame: Frame): TransactionOptionError {
+  return new TransactionOptionError(
+    `retry was asked for inside ${describe(frame)}, but only the whole transaction can be done again. ` +
+      'Give it to the outermost shared.transaction(). Nothing was sent',
   )
 }

@@ -34,6 +34,8 @@ export interface FrameOptions {
   readonly around?: Link | undefined
   /** Where the user's call is. */
   readonly origin?: Origin | undefined
+  /** Aborted when its block is ended from outside. */
+  readonly signal?: AbortSignal | undefined
 }
 
 let frames = 0
@@ -58,6 +60,8 @@ export class Frame {
   readonly around: Link | undefined
   /** Where the user's code began it, for the errors about it. */
   readonly origin: Origin
+  /** Aborted when its block, or one around it, is ended from outside. */
+  readonly signal: AbortSignal | undefined
 
   state: FrameState = 'open'
   isolationLevel: IsolationLevel | undefined
@@ -87,6 +91,7 @@ export class Frame {
     this.sqlName = options.sqlName ?? options.name
     this.around = options.around
     this.origin = options.origin ?? {}
+    this.signal = options.signal ?? parent?.signal
     this.isolationLevel = options.modes?.isolationLevel ?? parent?.isolationLevel
     this.accessMode = options.modes?.accessMode ?? parent?.accessMode
     this.deferrable = options.modes?.deferrable ?? parent?.deferrable

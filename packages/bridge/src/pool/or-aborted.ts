@@ -1,0 +1,23 @@
+/**
+ * The result of `work`, or else the reason of `signal`, once that is aborted and `cancel` has been in
+ * time to stop the work.
+ */
+export async function orAborted<T>(
+  work: Promise<T>,
+  signal: AbortSignal,
+  cancel: (reason: unknown) => Promise<boolean>,
+): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const onAbort = (): void => {
+    void cancel(signal.reason).then((inTime) => {
+      if (inTime) reject(signal.reason)
+    })
+  }
+  if (signal.aborted) onAbort()
+  signal.addEventListener('abort', onAbort)
+  try {
+    return await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}

@@ -1,0 +1,35 @@
+import { TransactionTimeoutError } from '../errors.ts'
+
+/** What ends a block from outside: the user's signal, its timeout, and what ends the block around it. */
+export class AbortScope {
+  readonly #controller = new AbortController()
+  readonly #sources: readonly AbortSignal[]
+  readonly #timer: NodeJS.Timeout | undefined
+  readonly #onAbort = (event: Event): void => {
+    this.#controller.abort((event.target as AbortSignal).reason)
+  }
+
+  constructor(sources: readonly (AbortSignal | undefined)[], timeout: number | undefined) {
+    this.#sources = sources.filter((source) => source !== undefined)
+    for (const source of this.#sources) {
+      if (source.aborted) this.#controller.abort(source.reason)
+      source.addEventListener('abort', this.#onAbort)
+    }
+    if (timeout !== undefined) {
+      this.#timer = setTimeout(
+        () => this.#controller.abort(new TransactionTimeoutError(timeout)),
+        timeout,
+      )
+    }
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  /** Lets go of the clock and of the signals, which may live longer. */
+  end(): void {
+    clearTimeout(this.#timer)
+    for (const source of this.#sources) source.removeEventListener('abort', this.#onAbort)
+  }
+}

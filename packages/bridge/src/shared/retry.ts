@@ -1,0 +1,88 @@
+import { setTimeout } from 'node:timers/promises'
+import { HookError, InvalidArgumentError } from '../errors.ts'
+import type { Frame } from '../transaction/frame.ts'
+
+/** How a transaction is done again after a serialization failure or a deadlock. */
+export interface RetryOptions {
+  /** How many times more at most. Default 5. */
+  readonly limit?: number
+  /** The longest first pause in milliseconds. It doubles each time, and the pause is a random part of it. Default 20. */
+  readonly delay?: number
+  /** The longest pause in milliseconds. Default 1,000. */
+  readonly maxDelay?: number
+  /** Called before each repetition, outside the transaction, with the error and the number of the repetition. It is awaited. */
+  readonly onRetry?: (error: unknown, repetition: number) => unknown
+}
+
+type Retry = Required<Omit<RetryOptions, 'onRetry'>> & Pick<RetryOptions, 'onRetry'>
+
+const NUMBERS = { limit: 5, delay: 20, maxDelay: 1_000 }
+
+/** Checks what was given for `retry`, and fills in the defaults. */
+export function retryOf(given: number | RetryOptions): Retry {
+  const options = typeof given === 'number' ? { limit: given } : given
+  if (typeof options !== 'object' || options === null) {
+    throw new InvalidArgumentError(
+      `retry was ${typeof given}; give a number of repetitions, or { limit, delay, maxDelay, onRetry }`,
+    )
+  }
+  for (const [key, value] of Object.entries(options)) {
+    if (key === 'onRetry' && (value === undefined || typeof value === 'function')) continue
+    const isNumber = Number.isFinite(value) && Number(value) >= 0 && Number(value) < 2 ** 31
+    if (Object.hasOwn(NUMBERS, key) && (value === undefined || isNumber)) continue
+    throw new InvalidArgumentError(
+      `retry.${key} was ${String(value)}; give limit, delay and maxDelay as numbers from 0 (the latter two in milliseconds), and onRetry as a function`,
+    )
+  }
+  const { limit = NUMBERS.limit, delay = NUMBERS.delay, maxDelay = NUMBERS.maxDelay } = options
+  return { limit, delay, maxDelay, ...(options.onRetry && { onRetry: options.onRetry }) }
+}
+
+/** One try of a transaction. It tells the frame that it has opened. */
+type Attempt<T> = (onOpen: (frame: Frame | undefined) => void) => Promise<T>
+
+/**
+ * Does a transaction again while the server says that this may help, with fresh frames and hooks
+ * each time. What has committed, or may have, is never done again.
+ *
+ * Source: https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html
+ */
+export async function retrying<T>(
+  { limit, delay, maxDelay, onRetry }: Retry,
+  signal: AbortSignal | undefined,
+  attempt: Attempt<T>,
+): Promise<T> {
+  for (let repetition = 1; ; repetition++) {
+    let frame: Frame | undefined
+    try {
+      return await attempt((opened) => {
+        frame = opened
+      })
+    } catch (error) {
+      const isRolledBack = frame?.state === 'rolled-back'
+      if (!isRolledBack || repetition > limit || !isConflict(error) || signal?.aborted) throw error
+      await onRetry?.(error, repetition)
+      // "full jitter": those that met once are not to meet again
+      const longest = Math.min(maxDelay, delay * 2 ** (repetition - 1))
+      await pause(Math.random() * longest, signal)
+    }
+  }
+}
+
+/** Whether the server has refused to serialize the transaction, or broken a deadlock with it. */
+function isConflict(error: unknown): boolean {
+  // what hooks did is no matter of the transaction
+  for (let at = error; at instanceof Error && !(at instanceof HookError); at = at.cause) {
+    const { code } = at as { code?: unknown }
+    if (code === '40001' || code === '40P01') return true
+  }
+  return false
+}
+
+async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await setTimeout(milliseconds, undefined, signal && { signal })
+  } catch {
+    throw signal?.reason
+  }
+}
