@@ -180,7 +180,8 @@ describe.skipIf(!hasSignals)('a statement of Kysely that is given up', () => {
         controller.abort(new Error('given up'))
         expect((await waiting).message).toBe('given up')
         await app.observer.query(
-          `select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'PgSleep'`,
+          `select pg_cancel_backend(pid) from pg_stat_activity
+            where datname = current_database() and wait_event = 'PgSleep'`,
         )
         throw await running
       }),

@@ -13,6 +13,7 @@ import { DifferentPoolError } from '../errors.ts'
 import { Borrower } from '../pool/borrower.ts'
 import type { Database } from '../pool/database.ts'
 import type { Lease } from '../pool/lease.ts'
+import { type Origin, originHere } from '../transaction/origin.ts'
 import { currentLink, runIn } from '../transaction/scope.ts'
 import { AbortableConnection, LeasedConnection } from './connection.ts'
 
@@ -51,6 +52,18 @@ export class SharedExecutor extends DefaultQueryExecutor {
     }
     const abortable = this.#with(this.plugins, new AbortableProvider(this.#provider))
     return abortable.executeQuery<R>(query, options)
+  }
+
+  override stream<R>(
+    query: CompiledQuery,
+    chunkSize: number,
+    ...rest: never[]
+  ): AsyncIterableIterator<QueryResult<R>> {
+    const provider = this.#provider
+    if (!(provider instanceof SharedProvider)) return super.stream<R>(query, chunkSize, ...rest)
+    // outside of a transaction it keeps a client, and who waits for that is told where it began
+    const streaming = this.#with(this.plugins, new StreamProvider(provider, originHere()))
+    return streaming.stream<R>(query, chunkSize, ...rest)
   }
 
   override withPlugins(plugins: readonly KyselyPlugin[]): SharedExecutor {
@@ -95,9 +108,14 @@ class SharedProvider implements ConnectionProvider {
   }
 
   provideConnection<T>(consumer: Consumer<T>, ...rest: never[]): Promise<T> {
+    return this.provide(consumer, undefined, ...rest)
+  }
+
+  /** The same for a call that began at `origin`. */
+  provide<T>(consumer: Consumer<T>, origin: Origin | undefined, ...rest: never[]): Promise<T> {
     const link = currentLink()
     const waiting = waitingBorrower(this.#database)
-    const borrower = waiting ?? new Borrower('plain', 'kysely')
+    const borrower = waiting ?? new Borrower('plain', 'kysely', undefined, origin)
     if (this.#lease !== undefined) borrower.parent = this.#database.frameOf(this.#lease, link)
     const outside = waiting === undefined ? link : link?.parent
     return borrower.run(this.#database, () =>
@@ -148,6 +166,21 @@ class BoundProvider implements ConnectionProvider {
     } finally {
       await waiting.lease.release()
     }
+  }
+}
+
+/** Provides connections for streams. */
+class StreamProvider implements ConnectionProvider {
+  readonly #provider: SharedProvider
+  readonly #origin: Origin
+
+  constructor(provider: SharedProvider, origin: Origin) {
+    this.#provider = provider
+    this.#origin = origin
+  }
+
+  provideConnection<T>(consumer: Consumer<T>, ...rest: never[]): Promise<T> {
+    return this.#provider.provide(consumer, this.#origin, ...rest)
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Origin } from '../transaction/origin.ts'
 import type { PgConnection, Submittable } from './pg.ts'
 
 /**
@@ -7,12 +8,23 @@ import type { PgConnection, Submittable } from './pg.ts'
 export class Carrier implements Submittable {
   readonly #query: Submittable
   readonly #done: (error?: unknown) => void
+  /** Where the user's call is. */
+  readonly origin: Origin | undefined
+  /** When its last page had come, as `performance.now()` tells it. */
+  suspendedAt = 0
   /** Written by clients that answer in binary. */
   binary: unknown
 
-  constructor(query: Submittable, done: (error?: unknown) => void) {
+  constructor(query: Submittable, origin: Origin | undefined, done: (error?: unknown) => void) {
     this.#query = query
+    this.origin = origin
     this.#done = done
+  }
+
+  /** Whether it waits for its reader to ask for the next page. */
+  get isSuspended(): boolean {
+    // what pg-cursor says of itself
+    return this.suspendedAt > 0 && (this.#query as { state?: string }).state === 'idle'
   }
 
   /** The client hands its type parsers to a query through its result. */
@@ -41,6 +53,7 @@ export class Carrier implements Submittable {
   }
 
   handlePortalSuspended(connection: PgConnection): void {
+    this.suspendedAt = performance.now()
     this.#query.handlePortalSuspended(connection)
   }
 

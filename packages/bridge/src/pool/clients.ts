@@ -23,6 +23,7 @@ export function dispatch(
   }
   const statement = new Statement(layer, config, values, callback)
   statement.signal = signal
+  statement.origin = lease?.origin
   if (statement.isSubmittable && layer === 'kysely' && database.frameOf(lease, currentLink())) {
     // a cursor of Kysely's, which would keep the connection to itself until its end
     return new PortalCursor(database, statement, lease)

@@ -34,7 +34,7 @@ export async function runLastCalls(
   // rolled back meanwhile, from outside
   if (frame.ended) return
   // what they opened and did not await belongs to the transaction too
-  await connection.turns.take(frame, () => Promise.resolve())
+  await connection.turns.end(frame, () => Promise.resolve())
   frame.lastCalls = undefined
 }
 

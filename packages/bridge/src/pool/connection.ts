@@ -103,8 +103,7 @@ export class Connection implements WireObserver {
   /** Why a statement of that frame must not be sent, if so. */
   refusal(frame: Frame, link: Link | undefined): TransactionClosedError | undefined {
     if (!frame.ended && frame.state !== 'ending') return undefined
-    const isLastCall = frame.lastCalls !== undefined && link && isUnder(link, frame.lastCalls)
-    if (frame.state === 'ending' && isLastCall) return undefined
+    if (frame.state === 'ending' && isStillAtWork(frame, link)) return undefined
     return notSent(frame)
   }
 
@@ -249,6 +248,13 @@ export class Connection implements WireObserver {
     this.turns.pass(notSent)
     return drift
   }
+}
+
+/** Whether the code belongs to what an ending frame waits for: its hooks, and blocks that joined it. */
+function isStillAtWork(frame: Frame, link: Link | undefined): boolean {
+  const { guests, lastCalls } = frame
+  if (lastCalls !== undefined && isUnder(link, lastCalls)) return true
+  return guests.size > 0 && [...guests].some((guest) => isUnder(link, guest))
 }
 
 function heldError(): ControlStatementError {

@@ -1,4 +1,10 @@
-import { ControlStatementError, describe, TransactionOptionError } from '../errors.ts'
+import {
+  ControlStatementError,
+  describe,
+  notSent,
+  TransactionClosedError,
+  TransactionOptionError,
+} from '../errors.ts'
 import type { ControlCommand, TransactionModes } from '../sql/control-command.ts'
 import type { Frame } from '../transaction/frame.ts'
 import { narrowing } from '../transaction/modes.ts'
@@ -8,6 +14,7 @@ import type { Connection } from './connection.ts'
 import type { Database } from './database.ts'
 import type { Lease } from './lease.ts'
 import { acknowledged, isServerError, type QueryResult } from './pg.ts'
+import { inAnObject, inOthersHands, snapshotInside } from './refusals.ts'
 import type { Statement } from './statement.ts'
 
 /** A control command, who sent it, and where it arrived. */
@@ -65,7 +72,7 @@ function ofItsLayer(
       return open(database, lease, modesOf(command, lease), command.kind === 'begin', link)
     case 'commit':
     case 'release':
-      if (joined !== undefined) return Promise.resolve(acknowledged('COMMIT'))
+      if (joined !== undefined) return leave(lease, joined)
       if (opened === undefined || !owns(lease, command)) return undefined
       return connection.transactions.keep(opened, layer)
     case 'rollback':
@@ -73,7 +80,7 @@ function ofItsLayer(
       if (joined !== undefined) {
         joined.doomed ??= { cause: joined.thrown?.error }
         joined.thrown = undefined
-        return Promise.resolve(acknowledged('ROLLBACK'))
+        return leave(lease, joined)
       }
       if (opened === undefined || !owns(lease, command)) return undefined
       return connection.transactions.undo(opened, layer)
@@ -124,7 +131,16 @@ function join(database: Database, lease: Lease, parent: Frame, modes: Transactio
     )
   }
   lease.joined = parent
-  if (lease.link !== undefined && lease.kind === 'block') lease.link.frame = parent
+  if (lease.link === undefined || lease.kind !== 'block') return
+  lease.link.frame = parent
+  parent.guests.add(lease.link)
+}
+
+/** A block that has joined a frame is over: that may end now. */
+function leave({ connection, link }: Lease, joined: Frame): Promise<QueryResult> {
+  if (link !== undefined) joined.guests.delete(link)
+  connection.turns.pass(notSent)
+  return Promise.resolve(acknowledged('COMMIT'))
 }
 
 function modesOf(command: ControlCommand, lease: Lease): TransactionModes {
@@ -226,6 +242,10 @@ function endByHand(
     return transactions[kind === 'commit' ? 'keep' : 'undo'](begun, statement.layer)
   }
   if (kind === 'commit') return refuse(inOthersHands(statement, frame))
+  const { root } = frame
+  if (root.state === 'committed' || root.state === 'unknown') {
+    return refuse(new TransactionClosedError(root, 'ROLLBACK was not sent'))
+  }
   // mirrored: the block that holds the transaction will find it rolled back
   return transactions.undo(frame.root, statement.layer)
 }
@@ -257,33 +277,6 @@ function moveToSavepoint(
   return kind === 'release'
     ? connection.transactions.keep(target, statement.layer)
     : connection.transactions.undoTo(target, statement.layer)
-}
-
-function snapshotInside(frame: Frame): TransactionOptionError {
-  return new TransactionOptionError(
-    `a snapshot was asked for in ${describe(frame)}, but only a transaction can take one over, at its start. ` +
-      'Ask for it where the transaction begins. Nothing was sent',
-  )
-}
-
-function inAnObject(statement: Statement): ControlStatementError {
-  return new ControlStatementError(
-    `${JSON.stringify(statement.text)} was sent as a query object, whose answer the bridge can not give. ` +
-      'Send it as a text. Nothing was sent',
-  )
-}
-
-function inOthersHands(statement: Statement, frame: Frame): ControlStatementError {
-  if (!frame.scoped) {
-    return new ControlStatementError(
-      `${JSON.stringify(statement.text)} was sent in ${describe(frame)}, where the bridge could not follow it. ` +
-        'Send BEGIN, COMMIT and ROLLBACK as statements of their own, and prepare a transaction on a client that is not shared. Nothing was sent',
-    )
-  }
-  return new ControlStatementError(
-    `${JSON.stringify(statement.text)} was sent inside ${describe(frame)}, which ends with its own block. ` +
-      'Return from the block to keep its work, throw to take it back. Nothing was sent',
-  )
 }
 
 function refuse(error: Error): Promise<never> {

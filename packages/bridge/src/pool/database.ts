@@ -7,7 +7,7 @@ import type { Connection } from './connection.ts'
 import { control } from './control.ts'
 import { FullPool } from './full-pool.ts'
 import { Lease, type LeaseKind } from './lease.ts'
-import { orAborted } from './or-aborted.ts'
+import { leaveToTheNext, orAborted } from './or-aborted.ts'
 import type { QueryResult } from './pg.ts'
 import type { Settings } from './settings.ts'
 import type { Loan, Source } from './source.ts'
@@ -53,7 +53,7 @@ export class Database {
   constructor(settings: Settings, source: (database: Database) => Source) {
     this.settings = settings
     this.#source = source(this)
-    this.#fullPool = new FullPool(this.#source)
+    this.#fullPool = new FullPool(this.#source, settings.turnTimeout)
   }
 
   /** The frame that the code which calls stands in. */
@@ -185,12 +185,7 @@ export class Database {
   #borrow(layer: Layer, held: ReadonlySet<Frame>, signal?: AbortSignal): Promise<Loan> {
     const borrowing = this.#fullPool.wait(held, () => this.#source.borrow(layer))
     if (signal === undefined) return borrowing
-    return orAborted(borrowing, signal, () => {
-      const left = borrowing.then((loan) => loan.giveBack())
-      // that none came is nobody's loss any more
-      left.catch(() => undefined)
-      return Promise.resolve(true)
-    })
+    return orAborted(borrowing, signal, () => leaveToTheNext(borrowing))
   }
 
   async #once(statement: Statement, link: Link | undefined): Promise<QueryResult> {

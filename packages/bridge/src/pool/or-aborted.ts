@@ -1,3 +1,5 @@
+import type { Loan } from './source.ts'
+
 /**
  * The result of `work`, or else the reason of `signal`, once that is aborted and `cancel` has been in
  * time to stop the work.
@@ -20,4 +22,12 @@ export async function orAborted<T>(
   } finally {
     signal.removeEventListener('abort', onAbort)
   }
+}
+
+/** Gives a client that comes for nobody any more to the next who waits. */
+export function leaveToTheNext(borrowing: Promise<Loan>): Promise<boolean> {
+  const left = borrowing.then((loan) => loan.giveBack())
+  // that none came is nobody's loss
+  left.catch(() => undefined)
+  return Promise.resolve(true)
 }

@@ -1,6 +1,7 @@
 import { acquireChannel, releaseChannel } from '../instrumentation/channels.ts'
 import type { Layer } from '../transaction/frame.ts'
 import { runIn } from '../transaction/scope.ts'
+import type { Carrier } from './carrier.ts'
 import type { Connection } from './connection.ts'
 import { whenIdle } from './idle.ts'
 import type { PgClient, PgPool } from './pg.ts'
@@ -19,19 +20,32 @@ export interface Loan {
 export abstract class Source {
   /** How many connections are lent. */
   lent = 0
+  readonly #lent = new Set<Connection>()
   /** How many there can be at once. */
   abstract readonly capacity: number
 
   abstract borrow(layer: Layer): Promise<Loan>
 
+  /** The streams that hold connections between two of their pages. */
+  get streams(): readonly Carrier[] {
+    return [...this.#lent].flatMap(({ wire }) => wire.stream ?? [])
+  }
+
+  /** When something last happened on one of the connections, as `performance.now()` tells it. */
+  get idleSince(): number {
+    return Math.max(...[...this.#lent].map(({ wire }) => wire.idleSince))
+  }
+
   protected lend(connection: Connection, layer: Layer, giveBack: (discard: boolean) => void): Loan {
     const { client } = connection
     this.lent++
+    this.#lent.add(connection)
     client.on('error', connection.onError)
     client.on('notice', connection.onNotice)
     if (acquireChannel.hasSubscribers) acquireChannel.publish(event(connection, layer))
     const finish = (discard: boolean): void => {
       this.lent--
+      this.#lent.delete(connection)
       const status = client.getTransactionStatus()
       const isOpen = status === 'T' || status === 'E'
       const { isDoubtful, lost } = connection

@@ -1,5 +1,6 @@
 import { type ControlCommand, controlCommand, isOneCommand } from '../sql/control-command.ts'
 import type { Layer } from '../transaction/frame.ts'
+import type { Origin } from '../transaction/origin.ts'
 import type { Flight } from './flight.ts'
 import type { QueryConfig, QueryResult, Submittable } from './pg.ts'
 
@@ -15,6 +16,8 @@ export class Statement {
   readonly command: ControlCommand | undefined
   /** What carries it, where that is the bridge's own query. */
   flight: Flight | undefined
+  /** Where the user's call is, where it is known. */
+  origin: Origin | undefined
   /** Aborted by who does not want it any more, while it waits or runs. */
   signal: AbortSignal | undefined
   /** A query that speaks the protocol itself was handed to the client, which tells it of errors. */

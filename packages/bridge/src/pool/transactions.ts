@@ -1,8 +1,7 @@
 import { notSent, suppress, TransactionClosedError, TurnTimeoutError } from '../errors.ts'
-import { publishSavepoint, TransactionTrace } from '../instrumentation/traces.ts'
-import { beginSql, releaseSql, rollbackToSql, savepointSql } from '../sql/control-sql.ts'
+import { publishSavepoint } from '../instrumentation/traces.ts'
+import { releaseSql, rollbackToSql } from '../sql/control-sql.ts'
 import type { Frame, FrameOptions, Layer } from '../transaction/frame.ts'
-import { checkModes, narrowing } from '../transaction/modes.ts'
 import type { Outcome } from '../transaction/outcome.ts'
 import {
   aborted,
@@ -14,13 +13,11 @@ import {
 } from './commit.ts'
 import type { Connection } from './connection.ts'
 import { Endings } from './endings.ts'
+import { type OnOpen, Openings } from './opening.ts'
 import { acknowledged, type QueryResult } from './pg.ts'
 import type { Settings } from './settings.ts'
 import { settle } from './settle.ts'
 import { Statement } from './statement.ts'
-
-/** Told of a frame when it opens. Gives what gives the client back at its end, if that is to be done. */
-export type OnOpen = (frame: Frame) => (() => Promise<void> | undefined) | undefined
 
 /**
  * Opens, keeps and undoes the frames of one connection: the one place where the nesting is written.
@@ -34,14 +31,18 @@ export type OnOpen = (frame: Frame) => (() => Promise<void> | undefined) | undef
 export class Transactions {
   /** What is to be done at the end of a transaction: the client goes back before any hook runs. */
   readonly endings = new Endings()
+  readonly #openings: Openings
   readonly #connection: Connection
   readonly #database: object
   readonly #settings: Settings
+  /** The last ROLLBACK, which may be under way when its frame has ended already. */
+  #rollback: Promise<unknown> | undefined
 
   constructor(connection: Connection, database: object, settings: Settings) {
     this.#connection = connection
     this.#database = database
     this.#settings = settings
+    this.#openings = new Openings(connection, settings, this.endings)
   }
 
   /**
@@ -49,12 +50,12 @@ export class Transactions {
    * very moment: what is sent right behind it belongs to the frame.
    */
   open(parent: Frame | undefined, options: FrameOptions, onOpen: OnOpen): Promise<Frame> {
-    if (parent === undefined) return this.#begin(options, onOpen)
+    if (parent === undefined) return this.#openings.transaction(options, onOpen)
     const refusal = this.#connection.refusal(parent, options.around)
     if (refusal !== undefined) return Promise.reject(refusal)
     return this.#connection.turns.take(
       parent,
-      () => this.#savepoint(parent, options, onOpen),
+      () => this.#openings.savepoint(parent, options, onOpen),
       options.origin,
       options.signal,
     )
@@ -64,20 +65,16 @@ export class Transactions {
   async keep(frame: Frame, layer: Layer): Promise<QueryResult> {
     if (frame.ended) return this.#keepEnded(frame)
     if (frame.state === 'ending') throw new TransactionClosedError(frame, 'it can not end twice')
-    if (frame.parent !== undefined) assertNotAborted(frame)
     frame.state = 'ending'
     try {
-      return await this.#connection.turns.take(
-        frame,
-        () =>
-          frame.parent === undefined ? this.#commit(frame, layer) : this.#release(frame, layer),
-        frame.origin,
-      )
+      return await this.#connection.turns.end(frame, () => {
+        this.#connection.stack.finishInside(frame)
+        return frame.parent === undefined ? this.#commit(frame, layer) : this.#release(frame, layer)
+      })
     } catch (error) {
       if (frame.ended && error instanceof TransactionClosedError) return this.#keepEnded(frame)
-      if (!(error instanceof TurnTimeoutError)) throw error
-      frame.thrown = { error }
-      await this.undo(frame, layer)
+      frame.thrown ??= { error }
+      if (error instanceof TurnTimeoutError) await this.undo(frame, layer)
       throw error
     }
   }
@@ -86,7 +83,10 @@ export class Transactions {
   async undo(frame: Frame, layer: Layer): Promise<QueryResult> {
     if (frame.isCommitting) throw new TransactionClosedError(frame, 'ROLLBACK comes too late')
     if (!frame.ended) await this.#rollBack(frame, layer)
-    else if (frame.parent === undefined) await this.#conclude(frame, 'rolled-back', frame.failure)
+    else if (frame.parent === undefined) {
+      await this.#rollback
+      await this.#conclude(frame, 'rolled-back', frame.failure)
+    }
     const outcome = frame.state === 'unknown' ? 'unknown' : 'rolled-back'
     await this.#settle(frame, outcome, frame.thrown)
     return acknowledged('ROLLBACK')
@@ -114,62 +114,11 @@ export class Transactions {
     return result
   }
 
-  async #begin(options: FrameOptions, onOpen: OnOpen): Promise<Frame> {
-    const modes = options.modes ?? {}
-    checkModes(modes)
-    const { stack, id } = this.#connection
-    const { root } = stack
-    if (root !== undefined) throw new TransactionClosedError(root, 'BEGIN comes too early')
-    const frame = stack.push({ ...options, modes, database: this.#settings.name })
-    const trace = TransactionTrace.start(this.#settings.name, frame, id)
-    const giveBack = onOpen(frame)
-    this.endings.set(frame, (outcome, error) => {
-      trace?.ended(outcome, error)
-      return giveBack?.()
-    })
-    await this.#send(frame, 'begin', beginSql(modes))
-    return frame
-  }
-
-  async #savepoint(parent: Frame, options: FrameOptions, onOpen: OnOpen): Promise<Frame> {
-    const { stack } = this.#connection
-    const inside = stack.innermostOf(parent)
-    assertNotAborted(inside)
-    const modes = options.modes ?? {}
-    const narrow = narrowing(modes, inside, this.#settings.defaultIsolationLevel)
-    // A name that a callback API chose counts its own handles only; by depth it is right for all.
-    const asked = options.scoped ? undefined : options.name
-    const name = asked ?? stack.freeName(`sp${inside.depth}`)
-    const sqlName = stack.isTaken(name) ? stack.freeName(name) : name
-    const frame = stack.push({ ...options, modes, name, sqlName })
-    onOpen(frame)
-    publishSavepoint(this.#settings.name, frame, 'open')
-    await this.#send(frame, 'savepoint', savepointSql(sqlName))
-    if (narrow !== undefined) await this.#send(frame, 'set', `set transaction ${narrow}`)
-    return frame
-  }
-
-  /** Holds an opening command back, or sends it now where riding is turned off. */
-  async #send(frame: Frame, op: 'begin' | 'savepoint' | 'set', sql: string): Promise<void> {
-    const { stack, wire } = this.#connection
-    if (this.#settings.lazy) return wire.ride({ op, sql, frame })
-    try {
-      await this.#connection.command(new Statement(frame.layer, sql), frame)
-    } catch (error) {
-      frame.failure ??= error
-      stack.end(frame, 'rolled-back')
-      if (op === 'begin') {
-        this.#connection.isDoubtful = true
-        await this.#conclude(frame, 'rolled-back', error)
-      }
-      throw error
-    }
-  }
-
   async #keepEnded(frame: Frame): Promise<QueryResult> {
     if (frame.state === 'committed' || frame.state === 'released') return acknowledged('COMMIT')
     const outcome = frame.state === 'unknown' ? 'unknown' : 'rolled-back'
     const error = outcome === 'unknown' ? unknown(frame, frame.failure) : aborted(frame)
+    await this.#rollback
     if (frame.parent === undefined) await this.#conclude(frame, outcome, error)
     await this.#settle(frame, outcome, { error })
     throw error
@@ -180,11 +129,11 @@ export class Transactions {
     // Statements that nobody awaited decide about the savepoint too.
     await wire.quiet()
     if (frame.ended) return this.#keepEnded(frame)
+    if (frame.isGivenUp) return this.#giveUp(frame, layer)
     if (frame.failure !== undefined) {
       frame.state = 'aborted'
       assertNotAborted(frame)
     }
-    if (frame.isGivenUp) return this.#giveUp(frame, layer)
 
     const { lazy } = this.#settings
     const sql = releaseSql(nameOf(frame))
@@ -257,11 +206,9 @@ export class Transactions {
       }
     }
     turns.pass(notSent)
-    try {
-      await answer
-    } catch (error) {
-      this.#onRollBackFailed(frame, error)
-    }
+    const answered = answer?.catch((error: unknown) => this.#onRollBackFailed(frame, error))
+    if (parent === undefined) this.#rollback = answered
+    await answered
     if (parent === undefined) await this.#conclude(frame, 'rolled-back', frame.failure)
     else publishSavepoint(this.#settings.name, frame, 'rolled-back')
   }

@@ -17,7 +17,7 @@ export function turnClock(timeout: number, wire: Wire, stack: TransactionStack):
     let timer = setTimeout(look, timeout)
 
     function look(): void {
-      const idle = wire.isBusy ? 0 : performance.now() - Math.max(began, wire.idleSince)
+      const idle = performance.now() - Math.max(began, wire.idleSince)
       // timers may fire a fraction of a millisecond early
       if (idle < timeout - 1) timer = setTimeout(look, timeout - idle)
       else expire(timedOut(timeout, frame, stack, asked))

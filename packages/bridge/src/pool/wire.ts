@@ -34,8 +34,8 @@ export class Wire {
   #current: Trip | undefined
   /** While the server is asked to give up what is under way. */
   #cancelling: Promise<void> | undefined
-  /** When the last trip ended, as `performance.now()` tells it. */
-  idleSince = 0
+  #landedAt = 0
+  #carrier: Carrier | undefined
   #quiet: (() => void)[] = []
   #hasTimeouts = false
 
@@ -48,6 +48,17 @@ export class Wire {
   /** Whether `pg` may give a statement up while it still runs. */
   get hasTimeouts(): boolean {
     return this.#hasTimeouts || Boolean(this.#client.connectionParameters?.query_timeout)
+  }
+
+  /** When something last happened here, as `performance.now()` tells it. */
+  get idleSince(): number {
+    if (this.stream !== undefined) return this.stream.suspendedAt
+    return this.isBusy ? performance.now() : this.#landedAt
+  }
+
+  /** What keeps the connection to itself between two of its pages. */
+  get stream(): Carrier | undefined {
+    return this.#carrier?.isSuspended ? this.#carrier : undefined
   }
 
   /** Whether a trip is under way. */
@@ -210,7 +221,8 @@ export class Wire {
 
   #next(): void {
     this.#current = undefined
-    this.idleSince = performance.now()
+    this.#landedAt = performance.now()
+    this.#carrier = undefined
     this.#leave()
     this.#tellQuiet()
   }
@@ -223,12 +235,13 @@ export class Wire {
   #query(statement: Statement): Promise<QueryResult> {
     if (statement.isSubmittable) {
       return new Promise((resolve, reject) => {
-        const carrier = new Carrier(statement.config as Submittable, (error) => {
+        const { config, origin } = statement
+        this.#carrier = new Carrier(config as Submittable, origin, (error) => {
           if (error === undefined) resolve(acknowledged(''))
           else reject(error)
         })
         statement.isDelivered = true
-        this.#send.call(this.#client, carrier)
+        this.#send.call(this.#client, this.#carrier)
       })
     }
     return this.#send.call(this.#client, statement.config, statement.values) as Promise<QueryResult>

@@ -92,7 +92,10 @@ export function viewOf(frame: Frame): TransactionFrame {
       return frame.fate
     },
     rollbackOnExit() {
-      frame.rollsBackOnExit = true
+      // a savepoint by hand has no block to exit
+      let home = frame
+      while (!home.scoped && !home.begun && home.parent !== undefined) home = home.parent
+      home.rollsBackOnExit = true
     },
   }
 }

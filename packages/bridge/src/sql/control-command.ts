@@ -84,7 +84,7 @@ function command(scanner: Scanner): ControlCommand | undefined {
     case 'prepare':
       return scanner.word() === 'transaction' ? { kind: 'prepare-transaction' } : undefined
     case 'set':
-      return scanner.word() === 'transaction' ? setTransaction(scanner) : undefined
+      return set(scanner, scanner.word())
     default:
       return undefined
   }
@@ -93,6 +93,12 @@ function command(scanner: Scanner): ControlCommand | undefined {
 function begin(scanner: Scanner, word: string): ControlCommand {
   const first = word === 'transaction' || word === 'work' ? scanner.word() : word
   return withModes(scanner, 'begin', first)
+}
+
+/** SET LOCAL and SET SESSION TRANSACTION are SET TRANSACTION. */
+function set(scanner: Scanner, word: string): ControlCommand | undefined {
+  const what = word === 'local' || word === 'session' ? scanner.word() : word
+  return what === 'transaction' ? setTransaction(scanner) : undefined
 }
 
 function setTransaction(scanner: Scanner): ControlCommand {

@@ -31,16 +31,16 @@ export class Scanner {
     this.#skipBlanks()
     const start = this.#at
     while (isWordPart(this.#text.charCodeAt(this.#at))) this.#at++
-    return this.#text.slice(start, this.#at).toLowerCase()
+    return fold(this.#text.slice(start, this.#at))
   }
 
-  /** Takes a name as PostgreSQL reads it: folded to lower case, unless quoted. */
+  /** Takes a name as PostgreSQL reads it: folded to lower case, unless quoted, and not too long. */
   name(): string | undefined {
     this.#skipBlanks()
     if (this.#text[this.#at] !== '"') return this.#plainName()
     const start = this.#at
     this.#skipQuoted('"')
-    return this.#text.slice(start + 1, this.#at - 1).replaceAll('""', '"')
+    return cut(this.#text.slice(start + 1, this.#at - 1).replaceAll('""', '"'))
   }
 
   /** A name may have digits and `$` in it, but not in front. */
@@ -48,7 +48,7 @@ export class Scanner {
     const start = this.#at
     if (isDigit(this.#text.charCodeAt(start))) return undefined
     while (this.#isWordOrDollar) this.#at++
-    return this.#text.slice(start, this.#at).toLowerCase() || undefined
+    return cut(fold(this.#text.slice(start, this.#at))) || undefined
   }
 
   get #isWordOrDollar(): boolean {
@@ -134,7 +134,7 @@ export class Scanner {
   #takeWordOrString(): string {
     const start = this.#at
     while (this.#isWordOrDollar) this.#at++
-    const word = this.#text.slice(start, this.#at).toLowerCase()
+    const word = fold(this.#text.slice(start, this.#at))
     if (this.#text[this.#at] === "'") {
       if (word === 'e') this.#skipEscapeString()
       else this.#skipQuoted("'")
@@ -186,6 +186,24 @@ export class Scanner {
     const close = this.#text.indexOf(tag, end + 1)
     this.#at = close === -1 ? this.#text.length : close + tag.length
   }
+}
+
+/** Folds as PostgreSQL does in UTF-8: A to Z, and nothing else. */
+function fold(word: string): string {
+  return isAscii(word) ? word.toLowerCase() : word.replaceAll(/[A-Z]/g, (c) => c.toLowerCase())
+}
+
+function isAscii(word: string): boolean {
+  for (let at = 0; at < word.length; at++) if (word.charCodeAt(at) > 127) return false
+  return true
+}
+
+const encoder = new TextEncoder()
+/** The longest name: PostgreSQL forgets what is beyond, without splitting a character. */
+const longest = new Uint8Array(63)
+
+function cut(name: string): string {
+  return name.slice(0, encoder.encodeInto(name, longest).read)
 }
 
 /** What makes a word a label, whatever it says. */

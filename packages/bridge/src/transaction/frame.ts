@@ -73,6 +73,8 @@ export class Frame {
   doomed: { readonly cause: unknown } | undefined
   /** Code that may still use it while it is ending: its before-commit hooks. */
   lastCalls: Link | undefined
+  /** The blocks that have joined it and still run: it ends when they have. */
+  readonly guests = new Set<Link>()
   /** COMMIT is on its way: nothing can take it back. */
   isCommitting = false
   /** What its block threw: the error that matters, whatever fails while cleaning up. */

@@ -21,7 +21,10 @@ export function originHere(): Origin {
   Error.stackTraceLimit = 100
   const { stack = '' } = originAbove(originHere)
   Error.stackTraceLimit = stackTraceLimit
-  const lines = stack.split('\n').filter((line) => !line.includes(OWN_FOLDER))
+  const all = stack.split('\n').filter((line) => !line.includes(OWN_FOLDER))
+  // the lines of a layer alone would tell the user nothing
+  const users = all.filter((line) => !line.includes('node_modules'))
+  const lines = users.length > 1 ? users : all
   return { stack: lines.slice(0, stackTraceLimit + 1).join('\n') }
 }
 

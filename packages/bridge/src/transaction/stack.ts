@@ -84,6 +84,12 @@ export class TransactionStack {
     return ended
   }
 
+  /** Finishes the marks that were left open in `frame`: what they are is from now on the frame's. */
+  finishInside(frame: Frame): void {
+    for (const inner of this.#frames.slice(frame.depth)) frame.failure ??= inner.failure
+    this.endInside(frame, 'released')
+  }
+
   /** Ends every frame inside `frame`, which stays open. */
   endInside(frame: Frame, state: FrameState): Frame[] {
     const child = this.#frames[frame.depth]

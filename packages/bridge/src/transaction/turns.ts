@@ -4,6 +4,8 @@ import type { TransactionStack } from './stack.ts'
 
 interface Waiter {
   readonly frame: Frame
+  /** Whether it waits to end the frame. */
+  readonly ends: boolean
   readonly start: () => void
   readonly refuse: (error: unknown) => void
 }
@@ -52,21 +54,35 @@ export class Turns {
     origin?: Origin,
     signal?: AbortSignal,
   ): Promise<T> {
+    return this.#take({ frame, ends: false }, start, origin, signal)
+  }
+
+  /** The same for the end of a frame, which waits for the blocks that have joined it, too. */
+  end<T>(frame: Frame, start: () => Promise<T>): Promise<T> {
+    return this.#take({ frame, ends: true }, start, frame.origin)
+  }
+
+  #take<T>(
+    wish: Pick<Waiter, 'frame' | 'ends'>,
+    start: () => Promise<T>,
+    origin?: Origin,
+    signal?: AbortSignal,
+  ): Promise<T> {
     if (signal?.aborted) return Promise.reject(signal.reason)
-    if (this.#stack.isFree(frame)) return start()
+    if (this.#isFree(wish)) return start()
     return new Promise<T>((resolve, reject) => {
       const leave = (error: unknown): void => {
         this.#waiters = this.#waiters.filter((other) => other !== waiter)
         waiter.refuse(error)
       }
       const onAbort = (): void => leave(signal?.reason)
-      const clock = this.#startClock(frame, leave, origin)
+      const clock = this.#startClock(wish.frame, leave, origin)
       const done = (): void => {
         clock?.stop()
         signal?.removeEventListener('abort', onAbort)
       }
       const waiter: Waiter = {
-        frame,
+        ...wish,
         start: () => {
           done()
           start().then(resolve, reject)
@@ -81,6 +97,10 @@ export class Turns {
     })
   }
 
+  #isFree({ frame, ends }: Pick<Waiter, 'frame' | 'ends'>): boolean {
+    return this.#stack.isFree(frame) && !(ends && frame.guests.size > 0)
+  }
+
   /** To be called when frames have ended: starts those whose turn it is, refuses those whose frame is gone. */
   pass(refusal: (frame: Frame) => unknown): void {
     for (let at = 0; at < this.#waiters.length;) {
@@ -89,7 +109,7 @@ export class Turns {
       if (waiter.frame.ended) {
         this.#waiters.splice(at, 1)
         waiter.refuse(refusal(waiter.frame))
-      } else if (this.#stack.isFree(waiter.frame)) {
+      } else if (this.#isFree(waiter)) {
         this.#waiters.splice(at, 1)
         waiter.start()
         // what has just started may have ended or opened frames: look at all the others again

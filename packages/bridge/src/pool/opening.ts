@@ -1,0 +1,79 @@
+import { notSent, TransactionClosedError } from '../errors.ts'
+import { publishSavepoint, TransactionTrace } from '../instrumentation/traces.ts'
+import { beginSql, savepointSql } from '../sql/control-sql.ts'
+import type { Frame, FrameOptions } from '../transaction/frame.ts'
+import { checkModes, narrowing } from '../transaction/modes.ts'
+import { assertNotAborted } from './commit.ts'
+import type { Connection } from './connection.ts'
+import type { Endings } from './endings.ts'
+import type { Settings } from './settings.ts'
+import { Statement } from './statement.ts'
+
+/** Told of a frame when it opens. Gives what gives the client back at its end, if that is to be done. */
+export type OnOpen = (frame: Frame) => (() => Promise<void> | undefined) | undefined
+
+/** Opens the frames of one connection: BEGIN and SAVEPOINT, held back unless that is turned off. */
+export class Openings {
+  readonly #connection: Connection
+  readonly #settings: Settings
+  readonly #endings: Endings
+
+  constructor(connection: Connection, settings: Settings, endings: Endings) {
+    this.#connection = connection
+    this.#settings = settings
+    this.#endings = endings
+  }
+
+  async transaction(options: FrameOptions, onOpen: OnOpen): Promise<Frame> {
+    const modes = options.modes ?? {}
+    checkModes(modes)
+    const { stack, id } = this.#connection
+    const { root } = stack
+    if (root !== undefined) throw new TransactionClosedError(root, 'BEGIN comes too early')
+    const frame = stack.push({ ...options, modes, database: this.#settings.name })
+    const trace = TransactionTrace.start(this.#settings.name, frame, id)
+    const giveBack = onOpen(frame)
+    this.#endings.set(frame, (outcome, error) => {
+      trace?.ended(outcome, error)
+      return giveBack?.()
+    })
+    await this.#send(frame, 'begin', beginSql(modes))
+    return frame
+  }
+
+  async savepoint(parent: Frame, options: FrameOptions, onOpen: OnOpen): Promise<Frame> {
+    const { stack } = this.#connection
+    const inside = stack.innermostOf(parent)
+    assertNotAborted(inside)
+    const modes = options.modes ?? {}
+    const narrow = narrowing(modes, inside, this.#settings.defaultIsolationLevel)
+    // A name that a callback API chose counts its own handles only; by depth it is right for all.
+    const asked = options.scoped ? undefined : options.name
+    const name = asked ?? stack.freeName(`sp${inside.depth}`)
+    const sqlName = stack.isTaken(name) ? stack.freeName(name) : name
+    const frame = stack.push({ ...options, modes, name, sqlName })
+    onOpen(frame)
+    publishSavepoint(this.#settings.name, frame, 'open')
+    await this.#send(frame, 'savepoint', savepointSql(sqlName))
+    if (narrow !== undefined) await this.#send(frame, 'set', `set transaction ${narrow}`)
+    return frame
+  }
+
+  /** Holds an opening command back, or sends it now where riding is turned off. */
+  async #send(frame: Frame, op: 'begin' | 'savepoint' | 'set', sql: string): Promise<void> {
+    const { stack, turns, wire } = this.#connection
+    if (this.#settings.lazy) return wire.ride({ op, sql, frame })
+    try {
+      await this.#connection.command(new Statement(frame.layer, sql), frame)
+    } catch (error) {
+      frame.failure ??= error
+      stack.end(frame, 'rolled-back')
+      // a connection that takes no BEGIN is in a state that nobody knows
+      if (op === 'begin') this.#connection.isDoubtful = true
+      const back = this.#endings.conclude(frame, 'rolled-back', error)
+      turns.pass(notSent)
+      await back
+      throw error
+    }
+  }
+}

@@ -1,0 +1,33 @@
+import { ControlStatementError, describe, TransactionOptionError } from '../errors.ts'
+import type { Frame } from '../transaction/frame.ts'
+import type { Statement } from './statement.ts'
+
+/** A snapshot that was asked for in a savepoint. */
+export function snapshotInside(frame: Frame): TransactionOptionError {
+  return new TransactionOptionError(
+    `a snapshot was asked for in ${describe(frame)}, but only a transaction can take one over, at its start. ` +
+      'Ask for it where the transaction begins. Nothing was sent',
+  )
+}
+
+/** A control command that came as a query object. */
+export function inAnObject(statement: Statement): ControlStatementError {
+  return new ControlStatementError(
+    `${JSON.stringify(statement.text)} was sent as a query object, whose answer the bridge can not give. ` +
+      'Send it as a text. Nothing was sent',
+  )
+}
+
+/** A control command where another owns what it would end. */
+export function inOthersHands(statement: Statement, frame: Frame): ControlStatementError {
+  if (!frame.scoped) {
+    return new ControlStatementError(
+      `${JSON.stringify(statement.text)} was sent in ${describe(frame)}, where the bridge could not follow it. ` +
+        'Send BEGIN, COMMIT and ROLLBACK as statements of their own, and prepare a transaction on a client that is not shared. Nothing was sent',
+    )
+  }
+  return new ControlStatementError(
+    `${JSON.stringify(statement.text)} was sent inside ${describe(frame)}, which ends with its own block. ` +
+      'Return from the block to keep its work, throw to take it back. Nothing was sent',
+  )
+}
