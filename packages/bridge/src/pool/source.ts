@@ -40,7 +40,6 @@ export abstract class Source {
     const { client } = connection
     this.lent++
     this.#lent.add(connection)
-    client.on('error', connection.onError)
     client.on('notice', connection.onNotice)
     if (acquireChannel.hasSubscribers) acquireChannel.publish(event(connection, layer))
     const finish = (discard: boolean): void => {
@@ -101,10 +100,26 @@ export class PoolSource extends Source {
 
   async borrow(layer: Layer): Promise<Loan> {
     // a new client lives longer than the code that happens to ask for it: it must not keep its scope
-    const client = (await runIn(undefined, () => this.#connect.call(this.#pool))) as PgClient
+    const connection = await runIn(undefined, () => this.#acquire())
+    const { client, lost } = connection
     // the pool writes a new `release` on the client each time
     const { release } = client
-    return this.lend(this.#connectionOf(client), layer, (discard) => release?.call(client, discard))
+    const loan = this.lend(connection, layer, (discard) => release?.call(client, discard))
+    if (lost === undefined) return loan
+    await loan.giveBack(true)
+    throw lost
+  }
+
+  /** Listens to the client in the moment it comes: its session may end with the very next message. */
+  #acquire(): Promise<Connection> {
+    return new Promise((resolve, reject) => {
+      void this.#connect.call(this.#pool, (error: Error | undefined, client: PgClient) => {
+        if (error) return reject(error)
+        const connection = this.#connectionOf(client)
+        client.on('error', connection.onError)
+        resolve(connection)
+      })
+    })
   }
 }
 
@@ -126,6 +141,7 @@ export class ClientSource extends Source {
     const { promise, resolve } = Promise.withResolvers<unknown>()
     this.#last = promise
     await before
+    this.#connection.client.on('error', this.#connection.onError)
     return this.lend(this.#connection, layer, (discard) => {
       // it can not be exchanged for another, so what is open on it is rolled back
       const { client, lost } = this.#connection
