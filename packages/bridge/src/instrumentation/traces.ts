@@ -76,6 +76,22 @@ export class QueryTrace {
     this.#event.queueWait = this.#left - this.#asked
   }
 
+  /** Tells how the statement ends. */
+  follow<T extends { readonly command: string; readonly rowCount: number | null }>(
+    answer: Promise<T>,
+  ): Promise<T> {
+    return answer.then(
+      (result) => {
+        this.answered(result)
+        return result
+      },
+      (error: unknown) => {
+        this.failed(error)
+        throw error
+      },
+    )
+  }
+
   answered(result?: { readonly command: string; readonly rowCount: number | null }): void {
     this.#event.command = result?.command
     this.#event.rowCount = result?.rowCount

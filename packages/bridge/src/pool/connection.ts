@@ -1,5 +1,4 @@
 import {
-  ControlStatementError,
   describe,
   notSent,
   SessionKilledError,
@@ -8,15 +7,18 @@ import {
 } from '../errors.ts'
 import { noticeChannel } from '../instrumentation/channels.ts'
 import { QueryTrace } from '../instrumentation/traces.ts'
+import { deallocateSql } from '../sql/control-sql.ts'
 import type { Frame } from '../transaction/frame.ts'
 import { isUnder, type Link } from '../transaction/scope.ts'
 import { TransactionStack } from '../transaction/stack.ts'
 import { Turns } from '../transaction/turns.ts'
 import { requestCancel } from './cancel-request.ts'
 import { isFatal, isReadTimeout, isServerError, type PgClient, type QueryResult } from './pg.ts'
+import { heldError } from './refusals.ts'
 import type { Rider } from './queue.ts'
 import type { Settings } from './settings.ts'
-import type { Statement } from './statement.ts'
+import { PreparedNames } from './prepared-names.ts'
+import { Statement } from './statement.ts'
 import { Transactions } from './transactions.ts'
 import { turnClock } from './turn-clock.ts'
 import { Wire, type WireObserver } from './wire.ts'
@@ -33,6 +35,7 @@ export class Connection implements WireObserver {
   readonly turns: Turns
   readonly wire: Wire
   readonly transactions: Transactions
+  readonly names: PreparedNames
   /** Why the connection is gone. */
   lost: unknown
   /** A statement may still run on it, or have left a transaction open, unknown to the bridge. */
@@ -44,6 +47,7 @@ export class Connection implements WireObserver {
     this.client = client
     this.database = settings.name
     this.wire = new Wire(client, send, this)
+    this.names = new PreparedNames(client)
     this.turns = new Turns(this.stack, turnClock(settings.turnTimeout, this.wire, this.stack))
     this.transactions = new Transactions(this, database, settings)
   }
@@ -63,6 +67,18 @@ export class Connection implements WireObserver {
     if (this.heldBy !== undefined && link !== undefined && isUnder(link, this.heldBy)) {
       return Promise.reject(heldError())
     }
+    this.names.own(statement)
+    const answer = this.#attempt(statement, frame)
+    if (statement.name === undefined) return answer
+    return answer.catch((error: unknown) => {
+      const mayHelp = this.names.hasFailed(statement.name, error)
+      // nothing of it has run; but in a transaction the server takes nothing more
+      if (mayHelp && frame === undefined) return this.#attempt(statement, frame)
+      throw error
+    })
+  }
+
+  #attempt(statement: Statement, frame: Frame | undefined): Promise<QueryResult> {
     const trace = QueryTrace.start({
       database: this.database,
       layer: statement.layer,
@@ -81,11 +97,15 @@ export class Connection implements WireObserver {
             undefined,
             statement.signal,
           )
-    return trace === undefined ? answer : traced(answer, trace)
+    return trace === undefined ? answer : trace.follow(answer)
   }
 
-  /** Sends a control command of the bridge at once, behind what is queued. */
-  command(statement: Statement, frame: Frame, onSend?: () => void): Promise<QueryResult> {
+  /** Sends a command of the bridge at once, behind what is queued. */
+  command(
+    statement: Statement,
+    frame: Frame | undefined,
+    onSend?: () => void,
+  ): Promise<QueryResult> {
     const trace = QueryTrace.start({
       database: this.database,
       layer: statement.layer,
@@ -97,7 +117,7 @@ export class Connection implements WireObserver {
       onSend?.()
       trace?.left(this)
     })
-    return trace === undefined ? answer : traced(answer, trace)
+    return trace === undefined ? answer : trace.follow(answer)
   }
 
   /** Why a statement of that frame must not be sent, if so. */
@@ -156,6 +176,10 @@ export class Connection implements WireObserver {
     }
   }
 
+  onAnswer(statement: Statement, result: QueryResult): void {
+    this.names.hasAnswered(statement, result)
+  }
+
   async onCancel(reason: unknown): Promise<void> {
     try {
       await requestCancel(this.client)
@@ -201,6 +225,11 @@ export class Connection implements WireObserver {
     frame: Frame | undefined,
     trace: QueryTrace | undefined,
   ): Promise<QueryResult> {
+    if (this.names.isStale(statement.name) && frame?.failure === undefined) {
+      const forget = new Statement('shared', deallocateSql(statement.name ?? ''))
+      // of its failure the statement behind it will tell
+      this.command(forget, frame).catch(() => undefined)
+    }
     return this.wire.send(statement, frame, trace && (() => trace.left(this)))
   }
 
@@ -255,24 +284,4 @@ function isStillAtWork(frame: Frame, link: Link | undefined): boolean {
   const { guests, lastCalls } = frame
   if (lastCalls !== undefined && isUnder(link, lastCalls)) return true
   return guests.size > 0 && [...guests].some((guest) => isUnder(link, guest))
-}
-
-function heldError(): ControlStatementError {
-  return new ControlStatementError(
-    'a statement was sent inside withClient(), which holds the connection until it ends, so it would wait for ever. ' +
-      'Use the client that withClient() gives. Nothing was sent',
-  )
-}
-
-function traced(answer: Promise<QueryResult>, trace: QueryTrace): Promise<QueryResult> {
-  return answer.then(
-    (result) => {
-      trace.answered(result)
-      return result
-    },
-    (error: unknown) => {
-      trace.failed(error)
-      throw error
-    },
-  )
 }

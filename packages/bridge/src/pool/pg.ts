@@ -95,7 +95,9 @@ export interface PgPool {
 }
 
 /** An ErrorResponse of the server, told from what `pg` or the bridge raise themselves. */
-export function isServerError(error: unknown): error is Error & { code: string; severity: string } {
+export function isServerError(
+  error: unknown,
+): error is Error & { code: string; severity: string; routine?: string } {
   return (
     error instanceof Error &&
     typeof (error as { severity?: unknown }).severity === 'string' &&

@@ -31,3 +31,11 @@ export function inOthersHands(statement: Statement, frame: Frame): ControlStatem
       'Return from the block to keep its work, throw to take it back. Nothing was sent',
   )
 }
+
+/** A statement where withClient() has the connection. */
+export function heldError(): ControlStatementError {
+  return new ControlStatementError(
+    'a statement was sent inside withClient(), which holds the connection until it ends, so it would wait for ever. ' +
+      'Use the client that withClient() gives. Nothing was sent',
+  )
+}

@@ -9,7 +9,7 @@ type Callback = (error: unknown, result?: QueryResult) => void
 /** One call of `query`, in any of the forms that `pg` takes. */
 export class Statement {
   readonly layer: Layer
-  readonly config: string | QueryConfig | Submittable
+  config: string | QueryConfig | Submittable
   readonly values: unknown[] | undefined
   readonly callback: Callback | undefined
   /** What the text does to the transaction; nothing for any other SQL. */
@@ -40,6 +40,13 @@ export class Statement {
   /** The name of a prepared statement. */
   get name(): string | undefined {
     return typeof this.config === 'string' ? undefined : (this.config as QueryConfig)?.name
+  }
+
+  /** Sends it under another name. */
+  rename(name: string): void {
+    this.config = Object.create(this.config as QueryConfig, {
+      name: { value: name },
+    }) as QueryConfig
   }
 
   get parameters(): readonly unknown[] {

@@ -16,6 +16,8 @@ import type { Statement } from './statement.ts'
 export interface WireObserver {
   /** Control statements leave together with a statement, or with nothing. Gives back who is told of the landing. */
   onRide(riders: readonly Rider[]): (landed: number, error?: unknown) => void
+  /** A statement has succeeded. */
+  onAnswer(statement: Statement, result: QueryResult): void
   /** What is under way is not wanted any more. Resolves when that can hit nothing which is sent later. */
   onCancel(reason: unknown): Promise<void>
   /** A trip has ended. Gives back an error where the server is not where it should be. */
@@ -79,7 +81,7 @@ export class Wire {
         onSend?.()
         return this.#query(statement)
       },
-      statement.signal,
+      statement,
     ) as Promise<QueryResult>
   }
 
@@ -153,8 +155,9 @@ export class Wire {
   #enqueue(
     frame: Frame | undefined,
     run: (riders: readonly Rider[]) => Promise<unknown>,
-    signal?: AbortSignal,
+    statement?: Statement,
   ): Promise<unknown> {
+    const signal = statement?.signal
     if (signal?.aborted) return Promise.reject(signal.reason)
     return new Promise((resolve, reject) => {
       const trip: Trip = {
@@ -164,6 +167,8 @@ export class Wire {
           run(riders).then(
             (result) =>
               this.#land(() => {
+                if (statement !== undefined)
+                  this.#observer.onAnswer(statement, result as QueryResult)
                 const drift = this.#observer.onLanded(frame)
                 if (drift === undefined) resolve(result)
                 else reject(drift)

@@ -13,6 +13,10 @@ export function savepointSql(name: string): string {
   return `savepoint ${quoted(name)}`
 }
 
+export function deallocateSql(name: string): string {
+  return `deallocate ${quoted(name)}`
+}
+
 export function releaseSql(name: string): string {
   return `release savepoint ${quoted(name)}`
 }
