@@ -50,6 +50,47 @@ describe('a transaction begun by hand', () => {
     },
   )
 
+  test.each(['commit and chain', 'rollback and chain'])(
+    'goes on in another one after %j, with the same options',
+    async (chain) => {
+      await withConnected(async (client) => {
+        await client.query('begin isolation level serializable')
+        await client.query(INSERT, ['a'])
+        // nobody awaits it: what is sent behind it is in the next transaction all the same
+        const chained = client.query(chain)
+        const inside = client.query(INSERT, ['b'])
+        await Promise.all([chained, inside])
+        const { rows } = await client.query('show transaction_isolation')
+        expect(rows).toEqual([{ transaction_isolation: 'serializable' }])
+        await client.query('rollback')
+      })
+      const kept = chain.startsWith('commit')
+      expect(await app.rows()).toEqual(kept ? ['a'] : [])
+      expect(app.transcript.lines()).toEqual([
+        'begin isolation level serializable',
+        'insert a',
+        kept ? 'commit' : 'rollback',
+        'begin isolation level serializable',
+        'insert b',
+        'show',
+        'rollback',
+      ])
+    },
+  )
+
+  test('that can not commit does not go on in another one', async () => {
+    await withConnected(async (client) => {
+      await client.query('begin')
+      await failureOf(client.query('select 1 / 0'))
+      expect(await failureOf(client.query('commit and chain'))).toMatchObject({
+        name: 'TransactionAbortedError',
+      })
+      await client.query(INSERT, ['a'])
+    })
+    expect(await app.rows()).toEqual(['a'])
+    expect(app.transcript.lines()).toEqual(['begin', 'select', 'commit', 'insert a'])
+  })
+
   test("on Kysely's connection()", async () => {
     await app.db.connection().execute(async (one) => {
       await sql`begin`.execute(one)

@@ -88,6 +88,27 @@ describe.each(speakers)('a stream in a transaction of $name', (speaker) => {
     expect(app.transcript.lines().at(-1)).toBe('commit')
   })
 
+  test('that a savepoint by hand takes back ends with an error that says so', async () => {
+    await fill()
+    const seen: string[] = []
+    await speaker.block(app, async () => {
+      await app.pool.query('savepoint here')
+      const failure = await failureOf(
+        (async () => {
+          for await (const { text } of app.db.selectFrom('note').select('text').stream(2)) {
+            seen.push(text)
+            if (seen.length === 2) await app.pool.query('rollback to savepoint here')
+          }
+        })(),
+      )
+      expect(failure).toMatchObject({ name: 'TransactionClosedError' })
+      expect(failure.message).toContain('has taken the stream back')
+      await speaker.note(app, 'f')
+    })
+    expect(seen).toEqual(['a', 'b'])
+    expect(await app.rows()).toEqual(['a', 'b', 'c', 'd', 'e', 'f'])
+  })
+
   test('whose statement fails fails as a statement does', { timeout: 3000 }, async () => {
     const error = await failureOf(
       speaker.block(app, async () => {

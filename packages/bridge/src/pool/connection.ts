@@ -281,7 +281,9 @@ export class Connection implements WireObserver {
 
 /** Whether the code belongs to what an ending frame waits for: its hooks, and blocks that joined it. */
 function isStillAtWork(frame: Frame, link: Link | undefined): boolean {
-  const { guests, lastCalls } = frame
+  const { guests, isCommitting, lastCalls } = frame
+  // what is sent now would run behind COMMIT
+  if (isCommitting) return false
   if (lastCalls !== undefined && isUnder(link, lastCalls)) return true
   return guests.size > 0 && [...guests].some((guest) => isUnder(link, guest))
 }

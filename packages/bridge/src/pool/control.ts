@@ -1,37 +1,22 @@
-import {
-  ControlStatementError,
-  describe,
-  notSent,
-  TransactionClosedError,
-  TransactionOptionError,
-} from '../errors.ts'
+import { describe, notSent, TransactionOptionError } from '../errors.ts'
 import type { ControlCommand, TransactionModes } from '../sql/control-command.ts'
 import type { Frame } from '../transaction/frame.ts'
 import { narrowing } from '../transaction/modes.ts'
-import { originAbove } from '../transaction/origin.ts'
 import type { Link } from '../transaction/scope.ts'
-import type { Connection } from './connection.ts'
+import { byHand, type ControlRequest } from './by-hand.ts'
 import type { Database } from './database.ts'
 import type { Lease } from './lease.ts'
 import { acknowledged, isServerError, type QueryResult } from './pg.ts'
-import { inAnObject, inOthersHands, snapshotInside } from './refusals.ts'
-import type { Statement } from './statement.ts'
-
-/** A control command, who sent it, and where it arrived. */
-interface Request {
-  readonly statement: Statement
-  readonly command: ControlCommand
-  readonly lease: Lease | undefined
-  /** The frame that a statement of this sender belongs to. */
-  readonly frame: Frame | undefined
-  readonly link: Link | undefined
-}
+import { inAnObject } from './refusals.ts'
 
 /**
  * Does what a control command asks for: by moving the stack, which decides what is sent. Gives
  * `undefined` for a command that is to be sent like any other statement.
  */
-export function control(database: Database, request: Request): Promise<QueryResult> | undefined {
+export function control(
+  database: Database,
+  request: ControlRequest,
+): Promise<QueryResult> | undefined {
   const { command, lease, statement } = request
   if (statement.isSubmittable) return refuse(inAnObject(statement))
   if (command.kind === 'malformed' || (command.kind === 'several' && isOpening(lease))) {
@@ -61,7 +46,7 @@ function isOpening(lease: Lease | undefined): boolean {
 /** The layer's own commands, which open and end the frame of its block. */
 function ofItsLayer(
   database: Database,
-  { command, link }: Request,
+  { command, link }: ControlRequest,
   lease: Lease,
 ): Promise<QueryResult> | undefined {
   const { opened, joined, layer, connection } = lease
@@ -130,6 +115,8 @@ function join(database: Database, lease: Lease, parent: Frame, modes: Transactio
       `asked for ${narrow} in a block that joins ${describe(parent)}, which may write. Only a savepoint can be narrowed`,
     )
   }
+  const refusal = lease.connection.refusal(parent, lease.link?.parent)
+  if (refusal !== undefined) throw refusal
   lease.joined = parent
   if (lease.link === undefined || lease.kind !== 'block') return
   lease.link.frame = parent
@@ -145,138 +132,6 @@ function leave({ connection, link }: Lease, joined: Frame): Promise<QueryResult>
 
 function modesOf(command: ControlCommand, lease: Lease): TransactionModes {
   return { ...lease.modes, ...(command.kind === 'begin' && command.modes) }
-}
-
-/** What a user sends by hand, on a client, a handle or the pool. */
-function byHand(database: Database, request: Request): Promise<QueryResult> | undefined {
-  const { command, frame, link, statement } = request
-  const connection = frame && database.connectionOf(frame)
-  switch (command.kind) {
-    case 'begin':
-      return beginByHand(database, request, command.modes)
-    case 'savepoint':
-      return connection?.transactions
-        .open(
-          frame,
-          {
-            layer: statement.layer,
-            scoped: false,
-            begun: false,
-            name: command.name,
-            around: link,
-            origin: originAbove(control),
-          },
-          () => undefined,
-        )
-        .then(() => acknowledged('SAVEPOINT'))
-    case 'commit':
-    case 'rollback':
-      return endByHand(request, command.chain, command.kind, connection)
-    case 'release':
-    case 'rollback-to':
-      return connection && moveToSavepoint(request, command.name, command.kind, connection)
-    case 'set-transaction':
-      return connection?.execute(statement, frame, link).then((result) => {
-        if (frame !== undefined) Object.assign(frame, command.modes)
-        return result
-      })
-    case 'set-snapshot':
-      if (frame?.parent === undefined) return undefined
-      return refuse(snapshotInside(frame))
-    case 'prepare-transaction':
-    case 'several':
-      if (frame === undefined) return undefined
-      return refuse(inOthersHands(statement, frame))
-    default:
-      return undefined
-  }
-}
-
-async function beginByHand(
-  database: Database,
-  { frame, lease, link, statement }: Request,
-  modes: TransactionModes,
-): Promise<QueryResult> {
-  if (frame === undefined && lease === undefined) {
-    throw new ControlStatementError(
-      `${JSON.stringify(statement.text)} was sent to the pool, which would open a transaction that belongs to nobody. ` +
-        'Use transaction() of a layer, shared.transaction(), or a client from pool.connect(). Nothing was sent',
-    )
-  }
-  const connection = frame === undefined ? lease?.connection : database.connectionOf(frame)
-  await connection?.transactions.open(
-    frame,
-    {
-      layer: statement.layer,
-      scoped: false,
-      begun: true,
-      modes,
-      around: link,
-      origin: originAbove(control),
-    },
-    (opened) => {
-      database.opened(opened, connection)
-      if (frame === undefined && lease !== undefined) lease.opened = opened
-      return undefined
-    },
-  )
-  return acknowledged(frame === undefined ? 'BEGIN' : 'SAVEPOINT')
-}
-
-function endByHand(
-  { frame, lease, statement }: Request,
-  chain: boolean,
-  kind: 'commit' | 'rollback',
-  connection: Connection | undefined,
-): Promise<QueryResult> | undefined {
-  if (frame === undefined || connection === undefined) return undefined
-  if (chain) return refuse(inOthersHands(statement, frame))
-  const { transactions } = connection
-  const begun = frame.ended
-    ? frame
-    : connection.stack.frames.findLast(
-        (inner) => inner.begun && !inner.scoped && inner.isInside(frame),
-      )
-  if (begun?.scoped === false) {
-    if (lease?.opened === begun) forget(lease, begun)
-    return transactions[kind === 'commit' ? 'keep' : 'undo'](begun, statement.layer)
-  }
-  if (kind === 'commit') return refuse(inOthersHands(statement, frame))
-  const { root } = frame
-  if (root.state === 'committed' || root.state === 'unknown') {
-    return refuse(new TransactionClosedError(root, 'ROLLBACK was not sent'))
-  }
-  // mirrored: the block that holds the transaction will find it rolled back
-  return transactions.undo(frame.root, statement.layer)
-}
-
-/** The transaction of a client by hand is ending: the client can be used again behind that. */
-function forget(lease: Lease, frame: Frame): void {
-  lease.opened = undefined
-  if (frame.ended) return
-  lease.closing = lease.connection.transactions.endings.whenEnded(frame).then(() => {
-    lease.closing = undefined
-  })
-}
-
-function moveToSavepoint(
-  { frame, statement }: Request,
-  name: string,
-  kind: 'release' | 'rollback-to',
-  connection: Connection,
-): Promise<QueryResult> | undefined {
-  const target = connection.stack.find(name)
-  // the server knows no such savepoint either, and says so
-  if (target === undefined || frame === undefined || frame.ended) return undefined
-  const scopedBetween = connection.stack.frames
-    .slice(target.depth)
-    .some((inner) => inner.scoped && frame.isInside(inner))
-  if (target.scoped || (kind === 'release' && scopedBetween)) {
-    return refuse(inOthersHands(statement, target.scoped ? target : frame))
-  }
-  return kind === 'release'
-    ? connection.transactions.keep(target, statement.layer)
-    : connection.transactions.undoTo(target, statement.layer)
 }
 
 function refuse(error: Error): Promise<never> {

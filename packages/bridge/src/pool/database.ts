@@ -105,7 +105,8 @@ export class Database {
     }
     const frame = this.frameOf(lease, link)
     if (statement.command !== undefined) {
-      const done = control(this, { statement, command: statement.command, lease, frame, link })
+      const { command } = statement
+      const done = control(this, { statement, command, lease, frame, link, entry: this.query })
       if (done !== undefined) return done
     }
     if (frame !== undefined) return this.connectionOf(frame).execute(statement, frame, link)
@@ -173,8 +174,9 @@ export class Database {
       return await fn()
     } catch (error) {
       const frame = lease.opened ?? lease.joined
-      // a rollback on request is no failure that could hide another
-      if (frame !== undefined && !(error instanceof Rollback)) frame.thrown ??= { error }
+      // where the bridge grants it, a rollback on request is no failure that could hide another
+      const isGranted = error instanceof Rollback && (lease.layer === 'shared' || lease.joined)
+      if (frame !== undefined && !isGranted) frame.thrown ??= { error }
       throw error
     } finally {
       lease.phase = 'closing'

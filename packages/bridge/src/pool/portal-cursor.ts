@@ -20,6 +20,8 @@ export class PortalCursor {
   #portal: Portal | undefined
   /** The frame in which the portal was opened: it lives as long as that is not rolled back. */
   #home: Frame | undefined
+  /** How often that had been rolled back to when the portal was opened. */
+  #undone = 0
 
   constructor(database: Database, statement: Statement, lease: Lease | undefined) {
     this.#database = database
@@ -35,6 +37,9 @@ export class PortalCursor {
     if (this.#portal.isDone) return []
     if (this.#home?.ended && this.#home.state !== 'released') {
       throw new TransactionClosedError(this.#home, 'the stream was opened in a frame that is gone')
+    }
+    if (this.#home !== undefined && this.#home.undone > this.#undone) {
+      throw new TransactionClosedError(this.#home, 'a ROLLBACK TO has taken the stream back')
     }
     this.#portal.step = 'fetch'
     await this.#send(connection, frame, this.#portal)
@@ -87,7 +92,10 @@ export class PortalCursor {
     if (refusal !== undefined) return Promise.reject(refusal)
     return connection.turns.take(frame, () => {
       const home = connection.stack.innermostOf(frame)
-      this.#home ??= home
+      if (this.#home === undefined) {
+        this.#home = home
+        this.#undone = home.undone
+      }
       return connection.wire.carry(portal, home, onSend)
     })
   }

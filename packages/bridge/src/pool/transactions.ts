@@ -109,6 +109,7 @@ export class Transactions {
     const result = await answer
     frame.failure = undefined
     frame.state = 'open'
+    frame.undone++
     publishSavepoint(this.#settings.name, frame, 'rolled-back')
     await this.#settle(frame, 'rolled-back', undefined)
     return result

@@ -24,6 +24,9 @@ export interface WireObserver {
   onLanded(frame: Frame | undefined, error?: unknown): unknown
 }
 
+/** How many milliseconds a statement that was cancelled may go on before it is cancelled once more. */
+const CANCEL_AGAIN = 500
+
 /**
  * The queue of one physical connection: statements leave in the order in which they came, one trip
  * at a time, and control statements are held back to ride with the statement behind them.
@@ -201,8 +204,13 @@ export class Wire {
   }
 
   #cancel(reason: unknown): void {
+    const trip = this.#current
     this.#cancelling ??= this.#observer.onCancel(reason).finally(() => {
       this.#cancelling = undefined
+      // a request that reached the server before the statement did has hit nothing
+      setTimeout(() => {
+        if (this.#current === trip) this.#cancel(reason)
+      }, CANCEL_AGAIN)
     })
   }
 

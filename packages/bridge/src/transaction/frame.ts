@@ -79,6 +79,8 @@ export class Frame {
   isCommitting = false
   /** What its block threw: the error that matters, whatever fails while cleaning up. */
   thrown: { readonly error: unknown } | undefined
+  /** How often all that was done in it was taken back, while it stayed open. */
+  undone = 0
   /** Asked by the user to roll back and keep its value. */
   rollsBackOnExit = false
 

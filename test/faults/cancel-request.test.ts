@@ -1,0 +1,63 @@
+import { describe, expect, test } from 'vitest'
+import { useApp } from '../setup/app.ts'
+import { failureOf } from '../setup/failure.ts'
+import { speakers } from '../setup/worlds.ts'
+import { sleeping } from '../sabotage/support.ts'
+import { asksToCancel } from './messages.ts'
+import { FaultyProxy } from './proxy.ts'
+
+const proxy = new FaultyProxy()
+const app = useApp({ pool: { max: 1 }, through: proxy })
+const given = new Error('given up')
+
+/** Runs a transaction that is given up while a statement of it runs. */
+async function giveUp(): Promise<Error> {
+  const controller = new AbortController()
+  const failure = failureOf(
+    app.shared.transaction(
+      async () => {
+        await speakers[0].note(app, 'a')
+        await app.pool.query('select pg_sleep(600)')
+      },
+      { signal: controller.signal },
+    ),
+  )
+  await sleeping(app)
+  controller.abort(given)
+  return failure
+}
+
+describe('a request to cancel', () => {
+  test('goes over a connection of its own, and the client stays', async () => {
+    const before = proxy.connections
+    expect(await giveUp()).toBe(given)
+    // one for the client, where the pool had none, and one for the request
+    expect(proxy.connections - before).toBe(2)
+    expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'select', 'rollback'])
+    expect(await app.rows()).toEqual([])
+    expect(app.pool.totalCount).toBe(1)
+  })
+
+  test('that has hit nothing is repeated', async () => {
+    const fault = proxy.plan('cut before', asksToCancel)
+    expect(await giveUp()).toBe(given)
+    await fault.struck
+    expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'select', 'rollback'])
+    expect(await app.rows()).toEqual([])
+  })
+
+  test('that can not be made ends the session instead', async () => {
+    const fault = proxy.plan('reset', asksToCancel)
+    expect(await giveUp()).toBe(given)
+    await fault.struck
+    expect(app.transcript.lines()).not.toContain('commit')
+    expect(await app.rows()).toEqual([])
+    await app.shared.transaction(() => speakers[1].note(app, 'next'))
+    expect(app.pool.totalCount).toBe(1)
+    expect(await app.rows()).toEqual(['next'])
+    await app.observer.query(
+      `select pg_cancel_backend(pid) from pg_stat_activity
+        where datname = current_database() and wait_event = 'PgSleep'`,
+    )
+  })
+})
