@@ -11,21 +11,19 @@ export interface Combination {
   readonly drizzle: Library
 }
 
-const kyselys: readonly Library[] = [
-  { version: '0.29', alias: 'kysely' },
-  { version: '0.28', alias: 'kysely-0.28' },
-]
+const newestKysely: Library = { version: '0.29', alias: 'kysely' }
+const kyselys: readonly Library[] = [newestKysely, { version: '0.28', alias: 'kysely-0.28' }]
 
-const drizzles: readonly Library[] = [
-  { version: '0.45', alias: 'drizzle-orm' },
-  { version: '1.0', alias: 'drizzle-orm-1' },
-]
+const newestDrizzle: Library = { version: '1.0', alias: 'drizzle-orm-1' }
+const drizzles: readonly Library[] = [{ version: '0.45', alias: 'drizzle-orm' }, newestDrizzle]
 
 /** What touches a library is tested, and its types are checked, on each of these. */
 export const combinations: readonly Combination[] = kyselys.flatMap((kysely) =>
-  drizzles.map((drizzle) => ({
-    name: `kysely-${kysely.version}+drizzle-${drizzle.version}`,
-    kysely,
-    drizzle,
-  })),
+  drizzles.map((drizzle) => combine(kysely, drizzle)),
 )
+
+export const newest: Combination = combine(newestKysely, newestDrizzle)
+
+function combine(kysely: Library, drizzle: Library): Combination {
+  return { name: `kysely-${kysely.version}+drizzle-${drizzle.version}`, kysely, drizzle }
+}

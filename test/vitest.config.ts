@@ -1,5 +1,5 @@
 import { defineConfig, type Plugin, type TestProjectInlineConfiguration } from 'vitest/config'
-import { type Combination, combinations } from './combinations.ts'
+import { type Combination, combinations, newest } from './combinations.ts'
 
 // The package is tested from its source. Given conditions replace the default ones.
 const conditions = ['@shared-connection/source', 'module', 'node', 'development|production']
@@ -12,15 +12,15 @@ export default defineConfig({
     globalSetup: 'setup/global.ts',
     // Half of the time a test waits for the server, so one core is not left to it.
     maxWorkers: '100%',
-    projects: [pure(), ...combinations.map(onLibraries)],
+    projects: [pure(), ...combinations.map(onLibraries), behindPgBouncer()],
   },
 })
 
-/** What needs neither library nor database runs once. */
+/** What needs no library runs once. */
 function pure(): TestProjectInlineConfiguration {
   return {
     ...onSource(),
-    test: { name: 'core', include: ['core/**/*.test.ts'] },
+    test: { name: 'core', include: ['core/**/*.test.ts', 'fuzz/**/*.test.ts'] },
   }
 }
 
@@ -32,8 +32,22 @@ function onLibraries(combination: Combination): TestProjectInlineConfiguration {
       // A worker for all files: what a file leaves behind would show in the next one, and should.
       isolate: false,
       include: ['**/*.test.ts'],
-      exclude: ['core/**', 'node_modules/**'],
+      exclude: ['core/**', 'fuzz/**', 'pgbouncer/**', 'node_modules/**'],
       provide: { combination },
+    },
+  }
+}
+
+/** The behaviours once more, with PgBouncer between the application and the server. */
+function behindPgBouncer(): TestProjectInlineConfiguration {
+  return {
+    ...onSource(librariesOf(newest)),
+    test: {
+      name: 'pgbouncer',
+      isolate: false,
+      include: ['behaviour/**/*.test.ts', 'pgbouncer/**/*.test.ts'],
+      setupFiles: 'pgbouncer/skip-impossible.ts',
+      provide: { combination: newest },
     },
   }
 }

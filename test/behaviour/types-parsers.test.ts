@@ -3,7 +3,7 @@ import { drizzle } from 'drizzle-orm/node-postgres'
 import { bigint, date, interval, jsonb, numeric, pgTable, timestamp } from 'drizzle-orm/pg-core'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import { Pool, type QueryConfig, types } from 'pg'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 import { manners } from '../setup/worlds.ts'
@@ -45,16 +45,17 @@ const WITH_PARSERS = {
   types: { getTypeParser: () => (value: unknown) => `<${String(value)}>` },
 } as unknown as QueryConfig
 
+interface View {
+  readonly name: string
+  readonly rows: (trio: Trio) => Promise<unknown>
+}
+
 /** What somebody who asks gets to see. */
-const views: readonly { name: string; rows: (trio: Trio) => Promise<unknown> }[] = [
+const plainViews: readonly View[] = [
   { name: 'Drizzle', rows: async ({ orm }) => orm.select().from(moments) },
   {
     name: 'Drizzle, raw',
     rows: async ({ orm }) => (await orm.execute(text.raw('select * from moment'))).rows,
-  },
-  {
-    name: 'Drizzle, prepared',
-    rows: ({ orm }) => orm.select().from(moments).prepare('drizzle_moments').execute(),
   },
   { name: 'Kysely', rows: ({ db }) => db.selectFrom('moment').selectAll().execute() },
   {
@@ -62,11 +63,6 @@ const views: readonly { name: string; rows: (trio: Trio) => Promise<unknown> }[]
     rows: async ({ db }) => (await sql`select * from moment`.execute(db)).rows,
   },
   { name: 'pg', rows: async ({ pool }) => (await pool.query('select * from moment')).rows },
-  {
-    name: 'pg, prepared',
-    rows: async ({ pool }) =>
-      (await pool.query({ name: 'pg_moments', text: 'select * from moment' })).rows,
-  },
   {
     name: 'pg, with parsers of its own',
     rows: async ({ pool }) => (await pool.query(WITH_PARSERS)).rows,
@@ -77,6 +73,22 @@ const views: readonly { name: string; rows: (trio: Trio) => Promise<unknown> }[]
       (await pool.query({ text: 'select * from moment', rowMode: 'array' })).rows,
   },
 ]
+
+/** The same through statements with names. */
+const namedViews: readonly View[] = [
+  {
+    name: 'Drizzle, prepared',
+    rows: ({ orm }) => orm.select().from(moments).prepare('drizzle_moments').execute(),
+  },
+  {
+    name: 'pg, prepared',
+    rows: async ({ pool }) =>
+      (await pool.query({ name: 'pg_moments', text: 'select * from moment' })).rows,
+  },
+]
+
+// Behind PgBouncer statements cannot have names.
+const views = inject('pgBouncer') === 'running' ? plainViews : [...plainViews, ...namedViews]
 
 describe.each(manners)('$name', (manner) => {
   const app = useApp(manner.options)
@@ -135,6 +147,17 @@ describe.each(manners)('$name', (manner) => {
       })
     }
     expect(app.transcript.lines().filter((line) => line === 'begin')).toHaveLength(views.length)
+    expect(await app.rows()).toEqual([])
+  })
+
+  test('statements with names see what they see alone', async () => {
+    await app.orm.transaction(async () => {
+      for (const { name, rows } of namedViews) {
+        expect(await rows(trio()), name).toEqual(alone[name])
+        expect(await rows(trio()), name).toEqual(alone[name])
+      }
+    })
+    expect(app.transcript.lines()).toHaveLength(2 * namedViews.length + 2)
     expect(await app.rows()).toEqual([])
   })
 

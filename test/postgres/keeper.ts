@@ -1,24 +1,10 @@
-// Runs one throwaway PostgreSQL for the process that forked it (start-postgres.ts), and removes
-// every trace of it when that process is gone.
+// Keeps a PostgreSQL for the process that forked it: start-postgres.ts.
 
-import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import { appendFileSync, closeSync, openSync } from 'node:fs'
-import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
+import { chown, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { type House, keep, onFreePort, untilReady } from './keep.ts'
 import { serverBinaries } from './server-binaries.ts'
-import { type ServerUser, serverUser } from './server-user.ts'
-import type { KeeperMessage } from './start-postgres.ts'
-
-interface Program {
-  readonly process: ChildProcess
-  /** Resolves when it has exited, or could not be started at all. */
-  readonly ended: Promise<void>
-}
 
 const settings = {
   listen_addresses: '127.0.0.1',
@@ -37,47 +23,31 @@ const settings = {
   log_line_prefix: '%p %d ',
 }
 
-let closing = false
-let running: Program | undefined
+// A fast shutdown; should a backend not let go, an immediate one.
+await keep({ end: 'SIGINT', force: 'SIGQUIT' }, launch)
 
-// First of all: the parent may end before anything else is there.
-const parentGone = new Promise<void>((resolve) => {
-  for (const event of ['disconnect', 'SIGHUP', 'SIGINT', 'SIGTERM']) {
-    process.on(event, () => {
-      closing = true
-      running?.process.kill('SIGINT')
-      resolve()
-    })
-  }
-})
-
-const folder = await mkdtemp(join(tmpdir(), 'shared-connection-'))
-try {
-  await tell({ type: 'ready', url: await launch() })
-  await parentGone
-  await stop()
-  await removeFolder()
-} catch (error) {
-  await stop()
-  await removeFolder()
-  await tell({ type: 'failed', reason: error instanceof Error ? error.message : String(error) })
-}
-process.exit()
-
-async function launch(): Promise<string> {
-  await tell({ type: 'progress', text: 'creating a throwaway PostgreSQL' })
-  const user = await serverUser()
-  const binaries = await serverBinaries(folder, user)
-  const data = join(folder, 'data')
+async function launch(house: House): Promise<string> {
+  await house.progress('creating a throwaway PostgreSQL')
+  const binaries = await serverBinaries(house.folder, house.user)
+  const data = join(house.folder, 'data')
   const password = randomBytes(12).toString('hex')
-  const passwordFile = join(folder, 'password')
-  await writeFile(passwordFile, password, { mode: 0o600 })
-  if (user) {
-    await chown(folder, user.uid, user.gid)
-    await chown(passwordFile, user.uid, user.gid)
-  }
+  await initialise(house, binaries.initdb, data, password)
 
-  await initialise(binaries.initdb, user, [
+  await house.progress('starting PostgreSQL')
+  const port = await onFreePort((free) => serve(house, binaries.postgres, data, free))
+  return `postgres://postgres:${password}@127.0.0.1:${port}/postgres`
+}
+
+async function initialise(
+  house: House,
+  initdb: string,
+  data: string,
+  password: string,
+): Promise<void> {
+  const passwordFile = join(house.folder, 'password')
+  await writeFile(passwordFile, password, { mode: 0o600 })
+  if (house.user) await chown(passwordFile, house.user.uid, house.user.gid)
+  const program = house.start(initdb, [
     `--pgdata=${data}`,
     '--username=postgres',
     `--pwfile=${passwordFile}`,
@@ -88,101 +58,16 @@ async function launch(): Promise<string> {
     '--no-sync',
     '--no-instructions',
   ])
-
-  await tell({ type: 'progress', text: 'starting PostgreSQL' })
-  for (let attempt = 1; ; attempt++) {
-    const port = await freePort()
-    try {
-      await serve(binaries.postgres, user, data, port)
-      return `postgres://postgres:${password}@127.0.0.1:${port}/postgres`
-    } catch (error) {
-      // A port that was free a moment ago may be taken by now.
-      if (attempt === 3) throw error
-    }
-  }
-}
-
-async function initialise(
-  initdb: string,
-  user: ServerUser | undefined,
-  args: readonly string[],
-): Promise<void> {
-  const program = start(initdb, args, user)
   await program.ended
-  if (program.process.exitCode !== 0) throw new Error(await lastWords())
+  if (program.process.exitCode !== 0) throw await house.failure()
 }
 
 /** Resolves when the server takes connections: its status file says so, as it does to `pg_ctl`. */
-async function serve(
-  postgres: string,
-  user: ServerUser | undefined,
-  data: string,
-  port: number,
-): Promise<void> {
+async function serve(house: House, postgres: string, data: string, port: number): Promise<void> {
   const options = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-  const program = start(postgres, ['-D', data, '-p', String(port), ...options], user)
-  const isOver = program.ended.then(() => true)
-  do {
+  const program = house.start(postgres, ['-D', data, '-p', String(port), ...options])
+  await untilReady(house, program, async () => {
     const status = await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '')
-    if (status.split('\n')[7]?.trim() === 'ready') return
-  } while (!(await Promise.race([isOver, delay(20, false)])))
-  throw new Error(await lastWords())
-}
-
-/** Starts a program of PostgreSQL. What it says goes to server.log beside the data. */
-function start(program: string, args: readonly string[], user: ServerUser | undefined): Program {
-  if (closing) throw new Error('the program that wanted it has ended')
-  const log = openSync(join(folder, 'server.log'), 'a')
-  const child = spawn(program, args, {
-    // The current folder may be one that the server's user cannot enter.
-    cwd: folder,
-    env: { ...process.env, LC_ALL: 'C' },
-    stdio: ['ignore', log, log],
-    ...user,
-  })
-  closeSync(log)
-  const ended = new Promise<void>((resolve) => {
-    child.once('exit', () => resolve())
-    child.once('error', (error) => {
-      appendFileSync(join(folder, 'server.log'), String(error))
-      resolve()
-    })
-  })
-  running = { process: child, ended }
-  return running
-}
-
-async function stop(): Promise<void> {
-  // A fast shutdown; should a backend not let go, an immediate one.
-  running?.process.kill('SIGINT')
-  const impatient = setTimeout(() => running?.process.kill('SIGQUIT'), 5_000)
-  await running?.ended
-  clearTimeout(impatient)
-}
-
-function removeFolder(): Promise<void> {
-  return rm(folder, { recursive: true, force: true, maxRetries: 5 })
-}
-
-async function lastWords(): Promise<string> {
-  const log = await readFile(join(folder, 'server.log'), 'utf8')
-  return log.trim().split('\n').slice(-8).join('\n')
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const address = probe.address()
-  probe.close()
-  await once(probe, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port is free')
-  return address.port
-}
-
-function tell(message: KeeperMessage): Promise<void> {
-  return new Promise((resolve) => {
-    // A parent that is gone needs no answer.
-    if (process.connected) process.send?.(message, undefined, undefined, () => resolve())
-    else resolve()
+    return status.split('\n')[7]?.trim() === 'ready'
   })
 }

@@ -14,7 +14,7 @@ import {
 } from 'shared-connection'
 import 'shared-connection/register'
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest'
-import { useDatabase } from './database.ts'
+import { type Database, useDatabase } from './database.ts'
 import { tap } from './tap.ts'
 import { listen, type Transcript } from './transcript.ts'
 
@@ -62,6 +62,15 @@ export interface AppOptions {
   readonly shared?: SharedConnectionOptions
   /** Nobody subscribes to a channel: the transcript is taken at the clients. */
   readonly unheard?: boolean
+  /** What stands between the application and the server. */
+  readonly through?: Passage
+}
+
+/** Another way to the server. */
+export interface Passage {
+  /** Opens it. Gives the URL by which the server of `url` is reached through it. */
+  open(url: string): Promise<string>
+  close(): Promise<void>
 }
 
 /**
@@ -81,7 +90,7 @@ export function useApp(options: AppOptions = {}): App {
   }
 
   beforeAll(async () => {
-    app = await start(database.url, options)
+    app = await startApp(database, options)
     if (!options.unheard) subscribe(CHANNELS.notice, onNotice)
     else app.pool.on('connect', (client) => client.on('notice', onNotice))
     process.on('warning', onWarning)
@@ -106,6 +115,7 @@ export function useApp(options: AppOptions = {}): App {
     app?.shared.dispose()
     await app?.pool.end()
     await app?.observer.end()
+    await options.through?.close()
   })
 
   return new Proxy({} as App, { get: (_, key) => Reflect.get(app as App, key) })
@@ -135,9 +145,12 @@ async function closeTransactions(observer: Pool): Promise<unknown[]> {
   return (await observer.query(`select query, pg_terminate_backend(pid) ${open}`)).rows
 }
 
-async function start(url: string, options: AppOptions): Promise<App> {
+/** Starts an application on a database, where one for a whole test file does not do. */
+export async function startApp(database: Database, options: AppOptions = {}): Promise<App> {
+  const { urlForApps } = database
+  const url = (await options.through?.open(urlForApps)) ?? urlForApps
   const pool = new Pool({ connectionString: url, max: 5, ...options.pool })
-  const observer = new Pool({ connectionString: url, max: 2 })
+  const observer = new Pool({ connectionString: database.url, max: 2 })
   await observer.query(`
     create table note (id serial primary key, text text not null unique);
     create table reply (

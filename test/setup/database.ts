@@ -1,18 +1,42 @@
 import { afterAll, beforeAll, inject } from 'vitest'
+import { closeSessions } from '../pgbouncer/close-sessions.ts'
+import { openSessions } from '../pgbouncer/open-sessions.ts'
 import { freshDatabase, type FreshDatabase } from '../postgres/index.ts'
 
+export interface Database {
+  readonly url: string
+  /** Where the application is to connect: in the project `pgbouncer` that is not the server. */
+  readonly urlForApps: string
+}
+
 /** Gives the calling test file a database of its own, from before its first test to after its last. */
-export function useDatabase(): { readonly url: string } {
+export function useDatabase(): Database {
   let database: FreshDatabase | undefined
+  const isBehindPgBouncer = inject('pgBouncer') === 'running'
   beforeAll(async () => {
     database = await freshDatabase(inject('serverUrl'))
+    if (isBehindPgBouncer) await openSessions(urlForApps())
   })
-  afterAll(() => database?.drop())
+  afterAll(async () => {
+    if (isBehindPgBouncer && database) await closeSessions(urlForApps())
+    await database?.drop()
+  })
 
+  const url = (): string => {
+    if (!database) throw new Error('the database is there only while tests and hooks run')
+    return database.url
+  }
+  const urlForApps = (): string => {
+    const there = new URL(inject('serverUrlForApps'))
+    there.pathname = new URL(url()).pathname
+    return there.href
+  }
   return {
     get url() {
-      if (!database) throw new Error('the database is there only while tests and hooks run')
-      return database.url
+      return url()
+    },
+    get urlForApps() {
+      return urlForApps()
     },
   }
 }

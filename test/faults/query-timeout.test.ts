@@ -1,0 +1,148 @@
+import type { PoolClient } from 'pg'
+import { TransactionAbortedError } from 'shared-connection'
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { type App, useApp } from '../setup/app.ts'
+import { failureOf } from '../setup/failure.ts'
+import { type Speaker, speakers, worlds } from '../setup/worlds.ts'
+import {
+  atRest,
+  blocked,
+  expectNextRequest,
+  expectTold,
+  gone,
+  reportOf,
+  session,
+} from './support.ts'
+
+// `query_timeout` is of pg itself: it stops waiting, and does not tell the server. A transaction
+// must neither wait for such a statement nor keep it.
+
+const TOO_SLOW = 'Query read timeout'
+/** Waits, on the server, for a lock that another session has. */
+const WAIT = `insert into note (text) select 'given up' from pg_advisory_xact_lock(1)`
+
+let holder: PoolClient | undefined
+let pid = 0
+
+async function hold(app: App): Promise<void> {
+  holder = await app.observer.connect()
+  await holder.query('select pg_advisory_lock(1)')
+}
+
+async function letGo(): Promise<void> {
+  await holder?.query('select pg_advisory_unlock_all()')
+  holder?.release()
+  holder = undefined
+}
+
+/** Nothing runs on though the lock is still there, nothing is kept, and the pool is well. */
+async function expectOver(app: App, speaker: Speaker): Promise<void> {
+  expect(app.pool.totalCount).toBe(app.pool.idleCount)
+  await atRest(app, pid)
+  await letGo()
+  expect(await app.rows()).toEqual([])
+  await speaker.block(app, () => speaker.note(app, 'next'))
+  expect(await app.rows()).toEqual(['next'])
+}
+
+afterEach(letGo)
+
+describe('a statement with a query_timeout', () => {
+  const app = useApp({ pool: { max: 1 } })
+  const slow = { text: WAIT, query_timeout: 20 }
+
+  beforeEach(async () => {
+    pid = await session(app)
+    await hold(app)
+  })
+
+  test.each(speakers)('in a transaction of $name rolls it back', async (speaker) => {
+    const report = await reportOf(app, speaker, async () => {
+      await speaker.note(app, 'a')
+      await app.pool.query(slow)
+    })
+    expect(report.error).toMatchObject({ message: TOO_SLOW })
+    expectTold(report, 'rolled-back')
+    await expectOver(app, speaker)
+  })
+
+  test.each(speakers)('is not kept by $name, though its error was swallowed', async (speaker) => {
+    const report = await reportOf(app, speaker, async () => {
+      await speaker.note(app, 'a')
+      expect((await failureOf(app.pool.query(slow))).message).toBe(TOO_SLOW)
+      await failureOf(Promise.resolve(speaker.note(app, 'b')))
+    })
+    expect(report.error).toBeInstanceOf(TransactionAbortedError)
+    expect(report.error?.cause).toMatchObject({ message: TOO_SLOW })
+    expectTold(report, 'rolled-back')
+    await expectOver(app, speaker)
+  })
+
+  test.each(worlds)('in a savepoint of $name costs that savepoint alone', async (world) => {
+    const { outer, inner } = world
+    const report = await reportOf(app, outer, async () => {
+      await outer.note(app, 'a')
+      const nested = inner.block(app, () => app.pool.query(slow))
+      expect((await failureOf(nested)).message).toBe(TOO_SLOW)
+      await outer.note(app, 'c')
+    })
+    expectTold(report, 'committed')
+    expect(app.transcript.lines()).toEqual([
+      'begin',
+      'insert a',
+      'savepoint sp1',
+      'insert',
+      'rollback to savepoint sp1',
+      'release savepoint sp1',
+      'insert c',
+      'commit',
+    ])
+    expect(app.pool.totalCount).toBe(app.pool.idleCount)
+    await letGo()
+    expect(await app.rows()).toEqual(['a', 'c'])
+  })
+
+  test('outside a transaction runs on, and takes its client with it', async () => {
+    expect((await failureOf(app.pool.query(slow))).message).toBe(TOO_SLOW)
+    await blocked(app, pid)
+    await letGo()
+    await gone(app, pid)
+    expect(await app.rows()).toEqual(['given up'])
+    await expectNextRequest(app, speakers[0], pid)
+  })
+})
+
+describe('a pool with a query_timeout', () => {
+  // long for what does not wait, on any machine
+  const app = useApp({ pool: { max: 1, query_timeout: 500 } })
+
+  beforeAll(async () => {
+    await app.observer.query(`
+      create function wait_for_them() returns trigger language plpgsql as $$
+        begin perform pg_advisory_xact_lock(1); return null; end $$;
+      create constraint trigger wait_for_them after insert on note deferrable initially deferred
+        for each row when (new.text = 'late') execute function wait_for_them()`)
+  })
+  beforeEach(async () => {
+    pid = await session(app)
+    await hold(app)
+  })
+
+  test.each(speakers)('rolls a transaction of $name back that is too slow', async (speaker) => {
+    const report = await reportOf(app, speaker, async () => {
+      await speaker.note(app, 'a')
+      await app.pool.query(WAIT)
+    })
+    expect(report.error).toMatchObject({ message: TOO_SLOW })
+    expectTold(report, 'rolled-back')
+    await expectOver(app, speaker)
+  })
+
+  test.each(speakers)('does not know of a COMMIT of $name that it gave up', async (speaker) => {
+    const report = await reportOf(app, speaker, () => speaker.note(app, 'late'))
+    expectTold(report, 'unknown')
+    expect(report.error?.cause).toMatchObject({ message: TOO_SLOW })
+    expect(app.transcript.lines()).toEqual(['begin', 'insert late', 'commit'])
+    await expectOver(app, speaker)
+  })
+})

@@ -1,0 +1,25 @@
+import { isSharedConnectionError, Rollback } from 'shared-connection'
+
+/** The error that a program throws by itself. */
+export class Boom extends Error {
+  override readonly name = 'Boom'
+}
+
+/**
+ * An error in a word or two: the SQLSTATE of an error of the server, the name of one of the bridge,
+ * with its cause where that is promised. What Drizzle wraps around errors of statements comes off.
+ */
+export function wordFor(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  if (error instanceof Boom) return error.message
+  if (error instanceof Rollback) return 'Rollback'
+  const { cause, name } = error
+  if (error.constructor.name === 'DrizzleQueryError') return wordFor(cause)
+  if (isSharedConnectionError(error)) {
+    if (!CAUSED.has(name)) return name
+    return cause === undefined ? name : `${name} by ${wordFor(cause)}`
+  }
+  return 'code' in error ? String(error.code) : `${name}: ${error.message}`
+}
+
+const CAUSED: ReadonlySet<string> = new Set(['TransactionAbortedError', 'RollbackOnlyError'])

@@ -1,0 +1,29 @@
+import * as fc from 'fast-check'
+
+const { MODEL_PATH, MODEL_RUNS, MODEL_SEED } = process.env
+
+const isLong = process.env['MODE'] === 'model'
+const runs = Number(MODEL_RUNS ?? (isLong ? 2_000 : 180))
+const seed = Number(MODEL_SEED ?? (isLong ? Date.now() % 2 ** 31 : 1))
+
+if (isLong) console.log(`MODEL_SEED=${seed} MODEL_RUNS=${runs}`)
+
+/** How long a suite may take, with what it takes to find a smaller program where one fails. */
+export const patience = isLong || MODEL_RUNS !== undefined ? 1_800_000 : 60_000
+
+/** How one of several suites is to run its share of the programs. Says how to do it again where one fails. */
+export function forRuns<T>(suite: number, suites: number): fc.Parameters<T> {
+  return {
+    numRuns: Math.ceil(runs / suites),
+    // other programs in each, but for a program that is to be seen again
+    seed: MODEL_PATH === undefined ? seed + suite : seed,
+    ...(MODEL_PATH !== undefined && { path: MODEL_PATH, endOnFailure: true }),
+    asyncReporter: async (details) => {
+      if (!details.failed) return
+      const again = `MODEL_SEED=${details.seed} MODEL_PATH=${details.counterexamplePath}`
+      const report = `${await fc.asyncDefaultReportMessage(details)}\n\nTo replay it, set ${again}`
+      const { errorInstance: cause } = details
+      throw new Error(`${report}\n\n${cause instanceof Error ? cause.message : ''}`, { cause })
+    },
+  }
+}

@@ -1,0 +1,48 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { setImmediate, setTimeout } from 'node:timers/promises'
+import { CHANNELS, type NoticeEvent } from 'shared-connection'
+import type { App } from '../setup/app.ts'
+
+/** What must not be heard while a program runs. */
+export interface Silence {
+  /** Ends the listening, and gives what was heard. */
+  broken(): Promise<string[]>
+}
+
+/** Listens for warnings of the server, and for rejections that nobody handles. */
+export function silence(): Silence {
+  const heard: string[] = []
+  const onNotice = (notice: unknown): void => {
+    const { message, severity } = notice as NoticeEvent
+    if (severity === 'WARNING') heard.push(`the server warned: ${message}`)
+  }
+  const onRejection = (reason: unknown): void => {
+    heard.push(`a rejection was not handled: ${String(reason)}`)
+  }
+  subscribe(CHANNELS.notice, onNotice)
+  process.on('unhandledRejection', onRejection)
+  return {
+    async broken() {
+      // a rejection is told of when all microtasks have run
+      await setImmediate()
+      unsubscribe(CHANNELS.notice, onNotice)
+      process.off('unhandledRejection', onRejection)
+      return heard
+    },
+  }
+}
+
+/** What a program has left in use, once what is on its way back has come back. */
+export async function leftOf({ observer, pool }: App): Promise<string[]> {
+  const inUse = (): number => pool.totalCount - pool.idleCount + pool.waitingCount
+  for (let wait = 0; inUse() > 0 && wait < 100; wait++) await setTimeout(wait)
+  const left = inUse() > 0 ? [`clients in use: ${inUse()}`] : []
+  const { rows } = await observer.query<{ query: string }>(OPEN)
+  for (const { query } of rows) left.push(`a transaction is open, behind ${query}`)
+  // else the programs after this one would find it, too
+  if (rows.length > 0) await observer.query(`select pg_terminate_backend(pid) from (${OPEN}) open`)
+  return left
+}
+
+const OPEN = `select pid, query from pg_stat_activity
+  where datname = current_database() and state like 'idle in transaction%'`

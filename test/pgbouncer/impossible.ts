@@ -1,0 +1,45 @@
+interface Impossible {
+  readonly reason: string
+  /** The tests that need it, by file and name. */
+  readonly tests: Readonly<Record<string, readonly string[]>>
+}
+
+/**
+ * What no program can do through PgBouncer in transaction pooling mode, and so is not asked of the
+ * bridge there. Everything else in `behaviour` is. (LISTEN, startup parameters that PgBouncer does
+ * not know, and looking up a pid outside a transaction belong here too; no behaviour needs them.)
+ */
+export const impossible: readonly Impossible[] = [
+  {
+    reason: 'a named statement is known to one session, and is executed in another',
+    tests: {
+      'reuse.test.ts': [
+        'a prepared query of Drizzle goes over its connection',
+        '$client.query() with a name goes over its connection',
+        'a prepared query of Drizzle is one statement, and the client goes back',
+        '$client.query() with a name is one statement, and the client goes back',
+      ],
+      'types-parsers.test.ts': ['statements with names see what they see alone'],
+    },
+  },
+  {
+    reason: 'what is set outside a transaction stays with a session that others get',
+    tests: { 'reuse.test.ts': ['a session can be kept without a transaction'] },
+  },
+  {
+    reason:
+      "Kysely's migrator, outside a transaction, takes a lock of the session and gives it back",
+    tests: { 'migrations.test.ts': ['both migrate on their own too, each in one transaction'] },
+  },
+]
+
+/** The list in words. */
+export function describeImpossible(): string {
+  const lines = impossible.flatMap(({ reason, tests }) => [
+    `  ${reason}:`,
+    ...Object.entries(tests).flatMap(([file, names]) =>
+      names.map((name) => `    ${file}: ${name}`),
+    ),
+  ])
+  return ['not tested behind PgBouncer, where', ...lines].join('\n')
+}

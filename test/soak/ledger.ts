@@ -1,0 +1,98 @@
+import { isSharedConnectionError } from 'shared-connection'
+import type { Application } from './application.ts'
+import { Refusal, type Report } from './request.ts'
+
+/** Compares what requests were told with what the database holds. */
+export class Ledger {
+  readonly outcomes = { committed: 0, 'rolled-back': 0, unknown: 0 }
+  /** What requests were rejected with, in a word each. */
+  readonly errors = new Map<string, number>()
+  /** Of the transactions that were told to be committed. */
+  rowsExpected = 0
+  rowsFound = 0
+  /** Of the transactions that nobody knew about, those that have committed. */
+  unknownKept = 0
+  /** What is not as it was told, in words. */
+  readonly lies: string[] = []
+
+  get transactions(): number {
+    return this.outcomes.committed + this.outcomes['rolled-back'] + this.outcomes.unknown
+  }
+
+  /** Closes the books on a round: nothing of it is remembered but numbers. */
+  async close({ observer }: Application, reports: readonly Report[]): Promise<void> {
+    const { rows } = await observer.query<{ id: number; parts: number[] }>(
+      'select id, array_agg(part order by part) as parts from work group by id',
+    )
+    const found = new Map(rows.map(({ id, parts }) => [id, parts]))
+    for (const report of reports) {
+      this.#check(report, found.get(report.plan.id) ?? [])
+      found.delete(report.plan.id)
+    }
+    for (const [id, parts] of found) this.#lie(id, `nobody wrote ${parts.join()}`)
+    await observer.query('truncate work')
+  }
+
+  #check(report: Report, found: readonly number[]): void {
+    const { plan, outcome, kept, error } = report
+    this.outcomes[outcome]++
+    if (error !== undefined) this.#count(error)
+    const expected = kept.toSorted((a, b) => a - b).join()
+    const there = found.join()
+    if (outcome === 'committed') {
+      this.rowsExpected += kept.length
+      this.rowsFound += found.length
+    }
+    const isTrue = {
+      committed: there === expected,
+      'rolled-back': there === '',
+      unknown: there === '' || there === expected,
+    }[outcome]
+    if (!isTrue) {
+      this.#lie(plan.id, `is ${outcome} with parts ${expected}, found ${there}`, report)
+    }
+    if (outcome === 'unknown' && there !== '') this.unknownKept++
+    this.#checkHooks(report, expected)
+  }
+
+  #checkHooks(report: Report, expected: string): void {
+    const { plan, outcome, told, rolledBack, completions, begun } = report
+    if (!begun) return
+    const afterCommit = told.toSorted((a, b) => a - b).join()
+    const isTrue =
+      afterCommit === (outcome === 'committed' ? expected : '') &&
+      rolledBack === (outcome === 'rolled-back' ? 1 : 0) &&
+      completions.join() === outcome
+    if (isTrue) return
+    const heard = `committed ${afterCommit}, rolled back ${rolledBack}, ${completions.join()}`
+    this.#lie(
+      plan.id,
+      `is ${outcome} with parts ${expected}, but its hooks heard: ${heard}`,
+      report,
+    )
+  }
+
+  #count(error: unknown): void {
+    const name = nameOf(error)
+    this.errors.set(name, (this.errors.get(name) ?? 0) + 1)
+  }
+
+  #lie(id: number, what: string, report?: Report): void {
+    // The first few say it all.
+    if (this.lies.length >= 20) return
+    const why = report?.error instanceof Error ? `\n  ${nameOf(report.error)}` : ''
+    const plan = report ? `\n  ${JSON.stringify(report.plan)}` : ''
+    this.lies.push(`transaction ${id} ${what}${why}${plan}`)
+  }
+}
+
+/** The kind of an error, as far as it matters here. */
+function nameOf(error: unknown): string {
+  if (error instanceof Refusal) return 'thrown on purpose'
+  if (!(error instanceof Error)) return String(error)
+  // Drizzle wraps what a statement fails with.
+  if (error.constructor.name === 'DrizzleQueryError') return nameOf(error.cause)
+  if (isSharedConnectionError(error)) return error.name
+  const { code } = error as { code?: string }
+  return code === undefined ? `${error.name}: ${error.message}` : `${error.name} ${code}`
+}

@@ -1,0 +1,61 @@
+// Mixed load on one bridge, with faults at random, for a given time: pnpm soak --seconds 60
+//
+// Every transaction keeps account of what it was told. After each round that is compared with what
+// the database holds; the program ends with 1 if anything was lost, leaked, or told wrongly.
+
+import { parseArgs } from 'node:util'
+import { freshDatabase, startPostgres } from '../postgres/index.ts'
+import { openApplication } from './application.ts'
+import { Faults } from './faults.ts'
+import { printReport } from './print-report.ts'
+import { Random } from './random.ts'
+import { Soak } from './rounds.ts'
+
+const MOST_SECONDS = 3_600
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '60' },
+    /** For the same requests again. When the faults hit is left to chance. */
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+  },
+})
+const seconds = numberIn('seconds', values.seconds, MOST_SECONDS)
+const seed = numberIn('seed', values.seed, 2 ** 32)
+
+console.log(`soak: ${seconds} s of mixed load with faults, --seed ${seed}`)
+const server = await startPostgres()
+const database = await freshDatabase(server.url)
+try {
+  const app = await openApplication(database.url)
+  const soak = new Soak(app, new Random(seed), new Faults(app, new Random(seed + 1)))
+  const watch = watchProcess()
+  const isStuck = !(await soak.run(seconds))
+  process.exitCode = printReport(soak, [...watch(), ...(isStuck ? ['a round did not end'] : [])])
+  // What is stuck would hold up the end as well.
+  if (!isStuck) await app.close()
+} finally {
+  await database.drop()
+  await server.stop()
+}
+// Not before the server has gone: a connection that leaked would keep the process.
+process.exit()
+
+function numberIn(name: string, text: string, most: number): number {
+  const number = Number(text)
+  if (Number.isInteger(number) && number > 0 && number <= most) return number
+  throw new Error(`--${name} ${text}: give a whole number from 1 to ${most}`)
+}
+
+/** Notes what nobody handles. */
+function watchProcess(): () => string[] {
+  const seen: string[] = []
+  const note = (what: string) => (error: unknown) => {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    if (seen.length < 20) seen.push(`${what}: ${text}`)
+  }
+  process.on('uncaughtException', note('uncaught exception'))
+  process.on('unhandledRejection', note('unhandled rejection'))
+  process.on('warning', note('warning'))
+  return () => seen
+}
