@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { deallocation } from '../../packages/bridge/src/sql/deallocation.ts'
+import { deallocations } from '../../packages/bridge/src/sql/deallocation.ts'
 
-describe('deallocation', () => {
+describe('deallocations', () => {
   test.each([
     ['discard all', 'all'],
     [' ; DISCARD /* what */ ALL;', 'all'],
@@ -13,13 +13,20 @@ describe('deallocation', () => {
     ['deallocate prepare "A ""b"""', { name: 'A "b"' }],
     ['deallocate prepare', { name: 'prepare' }],
   ])('of %j is %j', (text, expected) => {
-    expect(deallocation(text)).toEqual(expected)
+    expect(deallocations(text)).toEqual([expected])
   })
 
   test.each(['discard plans', 'discard temp', 'deallocate', 'select 1', '', 'discard'])(
     'of %j is nothing',
     (text) => {
-      expect(deallocation(text)).toBeUndefined()
+      expect(deallocations(text)).toEqual([])
     },
   )
+
+  test('among several commands are found', () => {
+    expect(deallocations('select 1; deallocate a; ; discard all; select 2')).toEqual([
+      { name: 'a' },
+      'all',
+    ])
+  })
 })

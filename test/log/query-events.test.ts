@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { notes, useApp } from '../setup/app.ts'
 import { type Speaker, speakers, worlds } from '../setup/worlds.ts'
@@ -138,6 +139,8 @@ describe.each(speakers)('a statement of $name', (speaker) => {
 test('a statement that waits for its turn says how long', async () => {
   await app.orm.transaction(async (tx) => {
     const slow = app.pool.query('select pg_sleep(0.05)')
+    // later, or both would leave together
+    await setImmediate()
     await Promise.all([slow, tx.insert(notes).values({ text: 'a' })])
   })
   const insert = app.transcript.events().find(({ parameters }) => parameters.includes('a'))

@@ -117,6 +117,10 @@ class Oracle implements Prediction {
   #join(body: readonly Step[], frame: ModelFrame, here: Here): void {
     if (frame.isOver) throw new Thrown('TransactionClosedError')
     const thrown = attempt(() => this.steps(body, here.joined(frame, { frame })))
+    // what it joined was taken back meanwhile
+    if (thrown === undefined && frame.isOver && !frame.isKept) {
+      throw new Thrown(abortedBy(frame.abortedBy))
+    }
     if (thrown === undefined) return
     // the bridge's own signal is a wish, not a cause
     frame.doomed ??= { cause: thrown === 'Rollback' ? undefined : thrown }

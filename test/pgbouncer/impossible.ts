@@ -6,8 +6,8 @@ interface Impossible {
 
 /**
  * What no program can do through PgBouncer in transaction pooling mode, and so is not asked of the
- * bridge there. Everything else in `behaviour` is. (LISTEN, startup parameters that PgBouncer does
- * not know, and looking up a pid outside a transaction belong here too; no behaviour needs them.)
+ * bridge there. Everything else in `behaviour` is. (Startup parameters that PgBouncer does not know,
+ * and looking up a pid outside a transaction, belong here too; no behaviour needs them.)
  */
 export const impossible: readonly Impossible[] = [
   {
@@ -25,6 +25,25 @@ export const impossible: readonly Impossible[] = [
   {
     reason: 'what is set outside a transaction stays with a session that others get',
     tests: { 'reuse.test.ts': ['a session can be kept without a transaction'] },
+  },
+  {
+    reason: 'LISTEN listens in one session, which others get',
+    tests: {
+      'notify.test.ts': [
+        'on a client of the pool hears what drizzle has committed',
+        'on a client of the pool hears what kysely has committed',
+        'on a client of the pool hears what shared has committed',
+        'in a transaction of drizzle hears outside of it',
+        'in a transaction of kysely hears outside of it',
+        'in a transaction of shared hears outside of it',
+        'of drizzle holds when that has committed',
+        'of kysely holds when that has committed',
+        'of shared holds when that has committed',
+        'of drizzle is rolled back with it',
+        'of kysely is rolled back with it',
+        'of shared is rolled back with it',
+      ],
+    },
   },
   {
     reason:

@@ -1,5 +1,5 @@
 import type { Frame, FrameState } from './transaction/frame.ts'
-import { linesOf } from './transaction/origin.ts'
+import { linesOf, type Origin } from './transaction/origin.ts'
 import type { Outcome } from './transaction/outcome.ts'
 
 const BRAND = Symbol.for('shared-connection.error')
@@ -141,6 +141,26 @@ export class TurnTimeoutError extends SharedConnectionError {
   override readonly name = 'TurnTimeoutError'
 }
 
+/**
+ * A statement that left together with others, and that the server did not run: one in front of it
+ * had failed (`cause`) and left the transaction aborted. `code` is what the server would have said.
+ */
+export class StatementSkippedError extends SharedConnectionError {
+  override readonly name = 'StatementSkippedError'
+  /** `in_failed_sql_transaction` */
+  readonly code = '25P02'
+  /** The statement's own text. */
+  readonly sql: string
+
+  constructor(sql: string, cause: unknown) {
+    super(
+      'the statement was not run: one that was sent in front of it has failed, and the transaction is aborted',
+      { cause },
+    )
+    this.sql = sql
+  }
+}
+
 /** Kysely's `kill session` ended the connection while its statement ran, and the transaction with it. */
 export class SessionKilledError extends SharedConnectionError {
   override readonly name = 'SessionKilledError'
@@ -151,10 +171,11 @@ export class TransactionTimeoutError extends SharedConnectionError {
   override readonly name = 'TransactionTimeoutError'
 
   /** `timeout` in milliseconds. */
-  constructor(timeout: number) {
+  constructor(timeout: number, origin: Origin = {}) {
     super(
-      `the transaction was not done within its timeout of ${timeout} ms, so it was rolled back. ` +
-        'What it was doing was cancelled on the server; its code may still run, but can send nothing',
+      `the block was not done within its timeout of ${timeout} ms, so it was ended. ` +
+        'What it was doing was cancelled on the server; its code may still run, but can send nothing. ' +
+        `It began\n${linesOf(origin)}`,
     )
   }
 }
@@ -205,7 +226,11 @@ export function suppress(error: unknown, failure: unknown): void {
   if (Array.isArray(known)) known.push(failure)
   else if (error instanceof Error && Object.isExtensible(error)) {
     Object.defineProperty(error, 'suppressed', { value: [failure], configurable: true })
-  } else process.emitWarning(failure instanceof Error ? failure : String(failure))
+  } else {
+    // its message may hold parameters
+    const name = failure instanceof Error ? failure.name : typeof failure
+    process.emitWarning(`what failed while cleaning up could not travel with its error: ${name}`)
+  }
 }
 
 /** The error for a statement that waits while its frame ends. */

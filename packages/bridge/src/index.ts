@@ -21,6 +21,7 @@ export {
   RollbackOnlyError,
   SessionKilledError,
   SharedConnectionError,
+  StatementSkippedError,
   TransactionAbortedError,
   TransactionClosedError,
   TransactionDriftError,

@@ -45,7 +45,7 @@ export function adoptPool(pool: unknown, options: SharedConnectionOptions): Adop
       return new PoolSource(pool, original, (client) => {
         let connection = connections.get(client)
         if (connection === undefined) {
-          connection = new Connection(client, client.query, self, settings)
+          connection = new Connection(client, client.query, self, settings, pool.options.stream)
           connections.set(client, connection)
         }
         return connection

@@ -1,4 +1,8 @@
-import { ControlStatementError, TransactionClosedError } from '../errors.ts'
+import {
+  ControlStatementError,
+  TransactionAbortedError,
+  TransactionClosedError,
+} from '../errors.ts'
 import type { ControlCommand, TransactionModes } from '../sql/control-command.ts'
 import type { Frame } from '../transaction/frame.ts'
 import { originAbove } from '../transaction/origin.ts'
@@ -119,7 +123,9 @@ function endByHand(
       )
   if (chain) {
     const isOwn = lease !== undefined && begun !== undefined && lease.opened === begun
-    if (!isOwn || begun.scoped || begun.ended) return refuse(inOthersHands(statement, frame))
+    const isPlain = lease?.kind === 'plain'
+    if (!isOwn || !isPlain || begun.scoped || begun.ended)
+      return refuse(inOthersHands(statement, frame))
     return chainByHand(database, request, lease, begun, kind)
   }
   if (begun?.scoped === false) {
@@ -144,10 +150,17 @@ function chainByHand(
   kind: 'commit' | 'rollback',
 ): Promise<QueryResult> {
   const { transactions } = lease.connection
+  const begin = (): Promise<QueryResult> =>
+    beginByHand(database, { ...request, frame: undefined }, modesOfFrame(last))
   const chain = async (): Promise<QueryResult> => {
     try {
       await transactions[kind === 'commit' ? 'keep' : 'undo'](last, request.statement.layer)
-      return await beginByHand(database, { ...request, frame: undefined }, modesOfFrame(last))
+      return await begin()
+    } catch (error) {
+      // PostgreSQL goes on in the next one where COMMIT was a rollback, but not where it has failed
+      const goesOn = error instanceof TransactionAbortedError && lease.connection.lost === undefined
+      if (goesOn) await begin()
+      throw error
     } finally {
       lease.closing = undefined
       over.resolve()

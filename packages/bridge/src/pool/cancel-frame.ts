@@ -1,5 +1,6 @@
-import { suppress } from '../errors.ts'
+import { notSent, suppress } from '../errors.ts'
 import type { Frame } from '../transaction/frame.ts'
+import type { Link } from '../transaction/scope.ts'
 import type { Connection } from './connection.ts'
 
 /** How many milliseconds the server has to end what is cancelled, before its session is ended. */
@@ -7,22 +8,30 @@ const PATIENCE = 5_000
 
 /**
  * Rolls a frame back from outside, whatever its code is doing: what waits in it is refused, what
- * runs is cancelled on the wire. Gives false where it comes too late: a COMMIT on its way is cancelled
- * too, but its answer tells what became of it.
+ * runs is cancelled on the wire. Resolves when that is done and the hooks have run. Gives false where
+ * it comes too late: then its block tells what became of it. A COMMIT on its way is cancelled too,
+ * and its answer decides.
  */
 export async function cancelFrame(
   connection: Connection,
   frame: Frame,
   reason: unknown,
 ): Promise<boolean> {
-  // kept already; of any other end its block may not know yet
-  if (frame.state === 'committed' || frame.state === 'released') return false
   const { transactions, wire } = connection
-  const timer = setTimeout(() => connection.end(unanswered(reason)), PATIENCE)
+  const { ended } = frame
+  if (ended && !wire.concerns(frame)) return false
+  const timer = setTimeout(() => {
+    if (wire.concerns(frame)) connection.end(unanswered(reason))
+  }, PATIENCE)
+  // before ROLLBACK is on its way: that is not to be cancelled
+  wire.cancel(frame, reason)
+  if (ended) {
+    // its block has failed, and waits for what still runs
+    timer.unref()
+    return false
+  }
   try {
-    // before ROLLBACK is on its way: that is not to be cancelled
-    wire.cancel(frame, reason)
-    if (frame.isCommitting) {
+    if (frame.isKeeping) {
       await wire.quiet()
       return false
     }
@@ -34,6 +43,8 @@ export async function cancelFrame(
   } finally {
     clearTimeout(timer)
   }
+  // its block may have been the first to run them
+  await transactions.hooksOf(frame)
   return true
 }
 
@@ -41,9 +52,20 @@ export async function cancelFrame(
  * The same for a block that works in a frame of others: what runs there is cancelled, and the frame
  * can only be rolled back by those who hold it.
  */
-export function cancelJoined(connection: Connection, frame: Frame, reason: unknown): void {
+export function cancelJoined(
+  connection: Connection,
+  frame: Frame,
+  link: Link | undefined,
+  reason: unknown,
+): void {
+  if (frame.ended) return
   frame.doomed ??= { cause: reason }
+  if (link !== undefined) {
+    frame.guests.delete(link)
+    frame.expelled.add(link)
+  }
   connection.wire.cancel(frame, reason)
+  connection.turns.pass(notSent)
 }
 
 function unanswered(reason: unknown): Error {

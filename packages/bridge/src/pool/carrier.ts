@@ -1,3 +1,4 @@
+import type { Readable, Writable } from 'node:stream'
 import type { Origin } from '../transaction/origin.ts'
 import type { PgConnection, Submittable } from './pg.ts'
 
@@ -12,6 +13,9 @@ export class Carrier implements Submittable {
   readonly origin: Origin | undefined
   /** When its last page had come, as `performance.now()` tells it. */
   suspendedAt = 0
+  #takesData = false
+  #socket: PgConnection['stream'] | undefined
+  #sent = 0
   /** Written by clients that answer in binary. */
   binary: unknown
 
@@ -21,10 +25,21 @@ export class Carrier implements Submittable {
     this.#done = done
   }
 
-  /** Whether it waits for its reader to ask for the next page. */
+  /** Whether the server waits for whoever reads it, or feeds it. */
   get isSuspended(): boolean {
+    if (this.#takesData) return this.#isStarving
     // what pg-cursor says of itself
-    return this.suspendedAt > 0 && (this.#query as { state?: string }).state === 'idle'
+    const { cursor, state } = this.#query as { state?: string; cursor?: { state?: string } }
+    return this.suspendedAt > 0 && (state ?? cursor?.state) === 'idle'
+  }
+
+  /** Whether a COPY FROM has nothing to send. When it last had, shows in the bytes of its socket. */
+  get #isStarving(): boolean {
+    const { writableEnded, writableLength } = this.#query as Partial<Writable>
+    const sent = this.#socket?.bytesWritten ?? 0
+    if (sent !== this.#sent) this.suspendedAt = performance.now()
+    this.#sent = sent
+    return !writableEnded && writableLength === 0
   }
 
   /** The client hands its type parsers to a query through its result. */
@@ -32,7 +47,13 @@ export class Carrier implements Submittable {
     return (this.#query as { _result?: unknown })._result
   }
 
+  /** Whether it is a stream that was left before its end. */
+  static isLeft(query: unknown): boolean {
+    return (query as Partial<Readable> | undefined)?.readableAborted === true
+  }
+
   submit(connection: PgConnection): Error | null | undefined | void {
+    this.#socket = connection.stream
     return this.#query.submit(connection)
   }
 
@@ -58,6 +79,8 @@ export class Carrier implements Submittable {
   }
 
   handleCopyInResponse(connection: PgConnection): void {
+    this.#takesData = true
+    this.suspendedAt = performance.now()
     this.#query.handleCopyInResponse(connection)
   }
 

@@ -1,5 +1,6 @@
 import { readsOnly } from '../sql/reads-only.ts'
 import type { Layer } from '../transaction/frame.ts'
+import { originHere } from '../transaction/origin.ts'
 import { currentLink } from '../transaction/scope.ts'
 import { Borrower } from './borrower.ts'
 import type { Connection } from './connection.ts'
@@ -23,7 +24,7 @@ export function dispatch(
   }
   const statement = new Statement(layer, config, values, callback)
   statement.signal = signal
-  statement.origin = lease?.origin
+  if (statement.isSubmittable) statement.origin = lease?.origin ?? originHere()
   if (statement.isSubmittable && layer === 'kysely' && database.frameOf(lease, currentLink())) {
     // a cursor of Kysely's, which would keep the connection to itself until its end
     return new PortalCursor(database, statement, lease)

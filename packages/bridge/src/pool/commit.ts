@@ -44,8 +44,8 @@ export async function sendCommit(
   frame: Frame,
   layer: Layer,
 ): Promise<Verdict> {
-  if (connection.wire.forget(frame)) return { outcome: 'committed' }
-  connection.wire.dropReleases(frame)
+  if (connection.wire.queue.forget(frame)) return { outcome: 'committed' }
+  connection.wire.queue.dropReleases(frame)
   const doubt = frame.failure
   const commit = new Statement(layer, 'commit')
   let sent = false
@@ -63,6 +63,11 @@ export async function sendCommit(
 function failed(frame: Frame, error: unknown, doubt: unknown, sent: boolean): Verdict {
   // a transaction in which a statement had failed can not have committed
   if (doubt !== undefined) return { outcome: 'rolled-back', failure: aborted(frame) }
+  // it waited while the session ended: what has ended that is not about COMMIT
+  if (!sent && frame.ended) {
+    frame.failure ??= error
+    return { outcome: 'rolled-back', failure: aborted(frame) }
+  }
   frame.failure = error
   // An answer of the server is certain, unless it came with the end of the session.
   if (sent && (!isServerError(error) || isFatal(error))) {

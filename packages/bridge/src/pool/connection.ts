@@ -2,23 +2,24 @@ import {
   describe,
   notSent,
   SessionKilledError,
+  StatementSkippedError,
   type TransactionClosedError,
   TransactionDriftError,
 } from '../errors.ts'
-import { noticeChannel } from '../instrumentation/channels.ts'
+import { noticeChannel, queryChannel } from '../instrumentation/channels.ts'
 import { QueryTrace } from '../instrumentation/traces.ts'
-import { deallocateSql } from '../sql/control-sql.ts'
 import type { Frame } from '../transaction/frame.ts'
-import { isUnder, type Link } from '../transaction/scope.ts'
+import { isUnder, type Link, mayWork } from '../transaction/scope.ts'
 import { TransactionStack } from '../transaction/stack.ts'
 import { Turns } from '../transaction/turns.ts'
 import { requestCancel } from './cancel-request.ts'
 import { isFatal, isReadTimeout, isServerError, type PgClient, type QueryResult } from './pg.ts'
+import { forgetting, sendNamed } from './named.ts'
 import { heldError } from './refusals.ts'
 import type { Rider } from './queue.ts'
 import type { Settings } from './settings.ts'
 import { PreparedNames } from './prepared-names.ts'
-import { Statement } from './statement.ts'
+import type { Statement } from './statement.ts'
 import { Transactions } from './transactions.ts'
 import { turnClock } from './turn-clock.ts'
 import { Wire, type WireObserver } from './wire.ts'
@@ -31,6 +32,7 @@ export class Connection implements WireObserver {
   readonly id: number = ++connections
   readonly client: PgClient
   readonly database: string | undefined
+  readonly #stream: unknown
   readonly stack = new TransactionStack()
   readonly turns: Turns
   readonly wire: Wire
@@ -43,10 +45,18 @@ export class Connection implements WireObserver {
   /** The code that has the physical client in its hands, while it has. */
   heldBy: Link | undefined
 
-  constructor(client: PgClient, send: PgClient['query'], database: object, settings: Settings) {
+  /** `stream` makes sockets, where the user's configuration does. */
+  constructor(
+    client: PgClient,
+    send: PgClient['query'],
+    database: object,
+    settings: Settings,
+    stream?: unknown,
+  ) {
     this.client = client
+    this.#stream = stream
     this.database = settings.name
-    this.wire = new Wire(client, send, this)
+    this.wire = new Wire(client, send, this, settings)
     this.names = new PreparedNames(client)
     this.turns = new Turns(this.stack, turnClock(settings.turnTimeout, this.wire, this.stack))
     this.transactions = new Transactions(this, database, settings)
@@ -68,26 +78,8 @@ export class Connection implements WireObserver {
       return Promise.reject(heldError())
     }
     this.names.own(statement)
-    const answer = this.#attempt(statement, frame)
-    if (statement.name === undefined) return answer
-    return answer.catch((error: unknown) => {
-      const mayHelp = this.names.hasFailed(statement.name, error)
-      // nothing of it has run; but in a transaction the server takes nothing more
-      if (mayHelp && frame === undefined) return this.#attempt(statement, frame)
-      throw error
-    })
-  }
-
-  #attempt(statement: Statement, frame: Frame | undefined): Promise<QueryResult> {
-    const trace = QueryTrace.start({
-      database: this.database,
-      layer: statement.layer,
-      sql: statement.text,
-      parameters: statement.parameters,
-      statementName: statement.name,
-      control: statement.command?.kind,
-      frame: frame && this.stack.innermostOf(frame),
-    })
+    if (frame === undefined && statement.name !== undefined) return sendNamed(this, statement)
+    const trace = this.trace(statement, frame)
     const answer =
       frame === undefined
         ? this.#sendAlone(statement, trace)
@@ -98,6 +90,20 @@ export class Connection implements WireObserver {
             statement.signal,
           )
     return trace === undefined ? answer : trace.follow(answer)
+  }
+
+  /** Tells of a statement, where somebody listens. */
+  trace(statement: Statement, frame: Frame | undefined): QueryTrace | undefined {
+    if (!queryChannel.hasSubscribers) return undefined
+    return QueryTrace.start({
+      database: this.database,
+      layer: statement.layer,
+      sql: statement.text,
+      parameters: statement.parameters,
+      statementName: statement.name,
+      control: statement.command?.kind,
+      frame: frame && this.stack.innermostOf(frame),
+    })
   }
 
   /** Sends a command of the bridge at once, behind what is queued. */
@@ -122,9 +128,7 @@ export class Connection implements WireObserver {
 
   /** Why a statement of that frame must not be sent, if so. */
   refusal(frame: Frame, link: Link | undefined): TransactionClosedError | undefined {
-    if (!frame.ended && frame.state !== 'ending') return undefined
-    if (frame.state === 'ending' && isStillAtWork(frame, link)) return undefined
-    return notSent(frame)
+    return mayWork(frame, link) ? undefined : notSent(frame)
   }
 
   /** Called while the client is borrowed: it has no other listener, and an error without one ends the process. */
@@ -181,8 +185,10 @@ export class Connection implements WireObserver {
   }
 
   async onCancel(reason: unknown): Promise<void> {
+    // the server waits for the reader of a stream: there is nothing to cancel
+    if (this.wire.stream !== undefined) return this.end(reason as Error)
     try {
-      await requestCancel(this.client)
+      await requestCancel(this.client, this.#stream)
     } catch (error) {
       // what can not be cancelled in peace ends with its session
       return this.end(error as Error)
@@ -202,6 +208,7 @@ export class Connection implements WireObserver {
       const isRunning = this.client.readyForQuery === false && !isServerError(error)
       if (isRunning && this.wire.hasTimeouts) this.isDoubtful = true
       if (isServerError(error) || isReadTimeout(error)) frame?.abort(error)
+      if (error instanceof StatementSkippedError) frame?.abort(error.cause)
       if (isFatal(error)) this.onError(error as Error)
       return undefined
     }
@@ -225,10 +232,17 @@ export class Connection implements WireObserver {
     frame: Frame | undefined,
     trace: QueryTrace | undefined,
   ): Promise<QueryResult> {
-    if (this.names.isStale(statement.name) && frame?.failure === undefined) {
-      const forget = new Statement('shared', deallocateSql(statement.name ?? ''))
+    const { name } = statement
+    if (name !== undefined && frame !== undefined) {
       // of its failure the statement behind it will tell
-      this.command(forget, frame).catch(() => undefined)
+      if (this.names.isStale(name) && frame.failure === undefined) {
+        this.command(forgetting(name), frame).catch(() => undefined)
+        // both may leave together
+        this.names.forget(name)
+      }
+      const answer = this.wire.send(statement, frame, trace && (() => trace.left(this)))
+      answer.catch((error: unknown) => this.names.hasFailed(name, error))
+      return answer
     }
     return this.wire.send(statement, frame, trace && (() => trace.left(this)))
   }
@@ -250,6 +264,8 @@ export class Connection implements WireObserver {
 
   /** Compares the server's status byte with the stack. It can be trusted after a success. */
   #drift(): TransactionDriftError | undefined {
+    // one that left together with this one has failed: the status is still that of before
+    if (this.client.readyForQuery === false) return undefined
     const status = this.client.getTransactionStatus()
     const root = this.stack.root
     if (root === undefined) {
@@ -267,7 +283,8 @@ export class Connection implements WireObserver {
       )
       return undefined
     }
-    if (status !== 'I' || root.state === 'ending' || this.wire.isUnsent(root)) return undefined
+    if (status !== 'I' || root.state === 'ending' || this.wire.queue.holdsOpening(root))
+      return undefined
     const drift = new TransactionDriftError(
       `${describe(root)} is gone: the server says that no transaction is open (status I). ` +
         'Somebody ended it behind the bridge, so how it ended is not known: a COMMIT or ROLLBACK in a procedure, or among several commands in one text.',
@@ -277,13 +294,4 @@ export class Connection implements WireObserver {
     this.turns.pass(notSent)
     return drift
   }
-}
-
-/** Whether the code belongs to what an ending frame waits for: its hooks, and blocks that joined it. */
-function isStillAtWork(frame: Frame, link: Link | undefined): boolean {
-  const { guests, isCommitting, lastCalls } = frame
-  // what is sent now would run behind COMMIT
-  if (isCommitting) return false
-  if (lastCalls !== undefined && isUnder(link, lastCalls)) return true
-  return guests.size > 0 && [...guests].some((guest) => isUnder(link, guest))
 }

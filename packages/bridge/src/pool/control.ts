@@ -3,6 +3,7 @@ import type { ControlCommand, TransactionModes } from '../sql/control-command.ts
 import type { Frame } from '../transaction/frame.ts'
 import { narrowing } from '../transaction/modes.ts'
 import type { Link } from '../transaction/scope.ts'
+import { aborted, unknown } from './commit.ts'
 import { byHand, type ControlRequest } from './by-hand.ts'
 import type { Database } from './database.ts'
 import type { Lease } from './lease.ts'
@@ -57,7 +58,7 @@ function ofItsLayer(
       return open(database, lease, modesOf(command, lease), command.kind === 'begin', link)
     case 'commit':
     case 'release':
-      if (joined !== undefined) return leave(lease, joined)
+      if (joined !== undefined) return leave(lease, joined).then(() => told(joined))
       if (opened === undefined || !owns(lease, command)) return undefined
       return connection.transactions.keep(opened, layer)
     case 'rollback':
@@ -76,6 +77,7 @@ function ofItsLayer(
 
 /** A controlled transaction ends with COMMIT and ROLLBACK; its savepoints are marks like any other. */
 function owns(lease: Lease, command: ControlCommand): boolean {
+  if ('chain' in command && command.chain) return false
   return lease.kind === 'block' || command.kind === 'commit' || command.kind === 'rollback'
 }
 
@@ -120,7 +122,14 @@ function join(database: Database, lease: Lease, parent: Frame, modes: Transactio
   lease.joined = parent
   if (lease.link === undefined || lease.kind !== 'block') return
   lease.link.frame = parent
-  parent.guests.add(lease.link)
+  parent.guests.set(lease.link, lease.origin ?? {})
+}
+
+/** What a block that joined a frame is told at its end: what has become of that, if it is known. */
+function told(joined: Frame): QueryResult {
+  const { fate } = joined
+  if (!joined.ended || fate === 'committed' || fate === 'released') return acknowledged('COMMIT')
+  throw fate === 'unknown' ? unknown(joined, joined.failure) : aborted(joined)
 }
 
 /** A block that has joined a frame is over: that may end now. */

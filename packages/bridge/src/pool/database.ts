@@ -7,10 +7,9 @@ import type { Connection } from './connection.ts'
 import { control } from './control.ts'
 import { FullPool } from './full-pool.ts'
 import { Lease, type LeaseKind } from './lease.ts'
-import { leaveToTheNext, orAborted } from './or-aborted.ts'
 import type { QueryResult } from './pg.ts'
 import type { Settings } from './settings.ts'
-import type { Loan, Source } from './source.ts'
+import type { Source } from './source.ts'
 import type { Statement } from './statement.ts'
 
 /** Told of writes that go over the connection, so that a cache can forget what they changed. */
@@ -128,7 +127,7 @@ export class Database {
     }
     if (on !== undefined) return new Lease(on.connection, { kind, layer, joins, link, origin })
     const held = heldTransactions(currentLink(), this)
-    const loan = await this.#borrow(layer, held, signal)
+    const loan = await this.#fullPool.wait(held, () => this.#source.borrow(layer), signal)
     return new Lease(loan.connection, { kind, layer, joins, link, origin, signal, loan })
   }
 
@@ -181,13 +180,6 @@ export class Database {
     } finally {
       lease.phase = 'closing'
     }
-  }
-
-  /** Takes a connection from the source. Who waits no more leaves it to the next. */
-  #borrow(layer: Layer, held: ReadonlySet<Frame>, signal?: AbortSignal): Promise<Loan> {
-    const borrowing = this.#fullPool.wait(held, () => this.#source.borrow(layer))
-    if (signal === undefined) return borrowing
-    return orAborted(borrowing, signal, () => leaveToTheNext(borrowing))
   }
 
   async #once(statement: Statement, link: Link | undefined): Promise<QueryResult> {

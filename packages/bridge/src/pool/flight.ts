@@ -1,15 +1,25 @@
+import { StatementSkippedError } from '../errors.ts'
 import { perClass } from './per-class.ts'
-import type { BindMessage, PgConnection, PgQuery, QueryClass, QueryConfig } from './pg.ts'
+import {
+  isServerError,
+  type PgConnection,
+  type PgQuery,
+  type QueryClass,
+  type QueryConfig,
+} from './pg.ts'
+import { Recorder } from './recorder.ts'
 
-/** A query that takes control statements with it, in front of itself and before one Sync. */
+/** A query that takes control statements with it in front, and other queries behind, before one Sync. */
 export interface Flight extends PgQuery {
   /** The control statements, set before it is sent. */
   riders: readonly string[]
-  /** How many control statements the server has taken. The next one is what failed, if one did. */
+  /** The queries behind it, set before it is sent. */
+  others: readonly PgQuery[]
+  /** How many of all these the server has taken. The next one is what failed, if one did. */
   readonly landed: number
   /** Called when it is about to be written: it is not refused any more. */
   onWrite: (() => void) | undefined
-  /** Whether anything was written. A query that is refused before leaves its riders behind. */
+  /** Whether anything was written. A query that is refused before leaves all the others behind. */
   readonly written: boolean
 }
 
@@ -19,8 +29,8 @@ type FlightClass = new (config: unknown, values?: unknown) => Flight
  * The class of flights for a client: it extends the client's own `pg.Query`, since a client in
  * pipeline mode refuses any other.
  *
- * If a control statement fails, the server skips everything up to the Sync, so the query can not
- * run outside the transaction that was meant for it.
+ * If one of them fails, the server skips everything up to the Sync, so no query can run outside the
+ * transaction that was meant for it, or behind an error.
  * Source: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY
  */
 export const flightClass = perClass(extend)
@@ -31,8 +41,12 @@ function extend(Query: QueryClass): FlightClass {
     declare written: boolean
     declare onWrite: (() => void) | undefined
     declare riders: readonly string[]
-    /** The query's own name. Hidden while riders are answered: the client would book their ParseComplete on it. */
+    declare others: readonly PgQuery[]
+    /** Which of the others is answered now. */
+    declare other: PgQuery | undefined
+    /** Its own name and text: the client books what is parsed on those of the query that is answered. */
     declare ownName: string | undefined
+    declare ownText: string
 
     /** The client reads it from what it is given to send. */
     declare query_timeout: number | undefined
@@ -41,23 +55,35 @@ function extend(Query: QueryClass): FlightClass {
       super(config, values)
       this.query_timeout = (config as QueryConfig | undefined)?.query_timeout
       this.riders = []
+      this.others = []
+      this.other = undefined
       this.landed = 0
       this.written = false
       this.onWrite = undefined
     }
 
-    override get name(): string | undefined {
+    get #isOwnTurn(): boolean {
       return this.riders === undefined || this.landed === this.riders.length
-        ? this.ownName
-        : undefined
+    }
+
+    override get name(): string | undefined {
+      return this.#isOwnTurn ? this.ownName : this.other?.name
     }
 
     override set name(name: string | undefined) {
       this.ownName = name
     }
 
+    override get text(): string {
+      return this.other?.text ?? this.ownText
+    }
+
+    override set text(text: string) {
+      this.ownText = text
+    }
+
     override requiresPreparation(): boolean {
-      return this.riders.length > 0 || super.requiresPreparation()
+      return this.riders.length + this.others.length > 0 || super.requiresPreparation()
     }
 
     override submit(connection: PgConnection): Error | null {
@@ -68,6 +94,7 @@ function extend(Query: QueryClass): FlightClass {
       const refusal = super.submit(recorder as unknown as PgConnection) ?? recorder.failure
       this.landed = 0
       if (refusal) return refusal
+      this.others = this.others.filter((query) => this.#accepts(query, connection, recorder))
 
       this.onWrite?.()
       this.written = true
@@ -79,96 +106,107 @@ function extend(Query: QueryClass): FlightClass {
           connection.execute({})
         }
         recorder.replay(connection)
+        if (recorder.isExtended) connection.sync()
       } finally {
         connection.stream.uncork?.()
       }
       return null
     }
 
+    /** Whether another query can be sent. One that can not is told so, alone. */
+    #accepts(query: PgQuery, connection: PgConnection, recorder: Recorder): boolean {
+      const mark = recorder.mark()
+      const refusal = query.submit(recorder as unknown as PgConnection) ?? recorder.failure
+      if (!refusal) return true
+      recorder.reset(mark)
+      query.handleError(refusal, connection)
+      return false
+    }
+
+    /** The server has done with one: the next is answered from now on. */
+    #land(): void {
+      this.landed++
+      this.other = this.others[this.landed - this.riders.length - 1]
+    }
+
+    override handleRowDescription(message: unknown, connection: PgConnection): void {
+      if (this.other === undefined) super.handleRowDescription(message, connection)
+      else this.other.handleRowDescription(message, connection)
+    }
+
+    override handleDataRow(message: unknown, connection: PgConnection): void {
+      if (this.other === undefined) super.handleDataRow(message, connection)
+      else this.other.handleDataRow(message, connection)
+    }
+
     override handleCommandComplete(message: unknown, connection: PgConnection): void {
-      if (this.landed < this.riders.length) this.landed++
-      else super.handleCommandComplete(message, connection)
+      if (this.#isOwnTurn) super.handleCommandComplete(message, connection)
+      else this.other?.handleCommandComplete(message, connection)
+      this.#land()
+    }
+
+    override handleEmptyQuery(): void {
+      this.#land()
+    }
+
+    override handleReadyForQuery(connection: PgConnection): void {
+      for (const query of this.#takeOthers()) query.handleReadyForQuery(connection)
+      super.handleReadyForQuery(connection)
     }
 
     override handleError(error: unknown, connection: PgConnection): void {
       // pg's query reports a value that it can not serialise itself, and `submit` does so again
       if (connection instanceof Recorder) return
-      // The client forgets the name of a query that fails, but could not see the one of this query.
-      if (this.landed < this.riders.length && this.ownName !== undefined) {
+      // Which of the queries failed: 0 for its own, also where that was skipped behind a rider. If the
+      // connection is gone, all have: nobody knows what became of those that were complete.
+      const isTold = isServerError(error)
+      const failed = isTold ? Math.max(this.landed - this.riders.length, 0) : 0
+      const isOwn = failed === 0
+      if (isOwn && this.ownName !== undefined) {
+        // the client forgets a name that fails, but could not see this one behind a rider
         delete connection.submittedNamedStatements[this.ownName]
       }
-      super.handleError(error, connection)
+      this.#takeOthers().forEach((query, index) => {
+        const at = index + 1
+        if (at < failed) return query.handleReadyForQuery(connection)
+        if (query.name !== undefined) delete connection.submittedNamedStatements[query.name]
+        const isSkipped = isTold && at > failed
+        const { text = '' } = query
+        query.handleError(isSkipped ? new StatementSkippedError(text, error) : error, connection)
+      })
+      if (isOwn) super.handleError(error, connection)
+      else super.handleReadyForQuery(connection)
+    }
+
+    /** The others, each of which is told once. */
+    #takeOthers(): readonly PgQuery[] {
+      const { others } = this
+      this.others = []
+      return others
     }
 
     override handleCopyInResponse(connection: PgConnection): void {
       super.handleCopyInResponse(connection)
-      if (!this.requiresPreparation()) return
-      // The server ignored the Sync that came while it waited for data, and waits for another.
-      connection.sync()
+      // The server ignored the Sync that came while it waited for data, and waits for another. What
+      // comes behind it here has ended the wait, and its Sync counts.
+      const isLast = this.landed === this.riders.length + this.others.length
+      if (isLast && this.requiresPreparation()) connection.sync()
     }
   }
 }
 
-type Message = (connection: PgConnection) => void
+/** The class of the queries that go along with a flight. */
+export const partClass = perClass(extendToPart)
 
-/** Stands in for the connection while a query writes itself, and keeps what it wrote. */
-class Recorder {
-  readonly stream = {}
-  readonly parsedStatements: Record<string, string>
-  readonly submittedNamedStatements: Record<string, string>
-  /** Why the values could not be serialised. */
-  failure: Error | null = null
-  readonly #messages: Message[] = []
-  readonly #submitted: Record<string, string>
-
-  constructor(connection: PgConnection) {
-    this.parsedStatements = connection.parsedStatements
-    this.#submitted = connection.submittedNamedStatements
-    this.submittedNamedStatements = { ...this.#submitted }
-  }
-
-  parse(message: object): void {
-    this.#messages.push((connection) => connection.parse(message))
-  }
-
-  bind(message: BindMessage): void {
-    let values: unknown[] | undefined
-    try {
-      values = message.values?.map((value, index) => message.valueMapper?.(value, index) ?? null)
-    } catch (error) {
-      this.failure = error as Error
-      throw error
+function extendToPart(Query: QueryClass): QueryClass {
+  return class extends Query {
+    override requiresPreparation(): boolean {
+      return true
     }
-    // the mapper stays: on what it has mapped it has no effect, and pg calls it without asking
-    this.#messages.push((connection) => connection.bind({ ...message, ...(values && { values }) }))
-  }
 
-  query(text: string): void {
-    this.#messages.push((connection) => connection.query(text))
-  }
-
-  describe(message: object): void {
-    this.#messages.push((connection) => connection.describe(message))
-  }
-
-  execute(message: object): void {
-    this.#messages.push((connection) => connection.execute(message))
-  }
-
-  flush(): void {
-    this.#messages.push((connection) => connection.flush())
-  }
-
-  sync(): void {
-    this.#messages.push((connection) => connection.sync())
-  }
-
-  close(): void {
-    // only written after a failed bind, when nothing of this is sent
-  }
-
-  replay(connection: PgConnection): void {
-    Object.assign(this.#submitted, this.submittedNamedStatements)
-    for (const message of this.#messages) message(connection)
+    override handleError(error: unknown, connection: PgConnection): void {
+      // the flight reports it, once
+      if (!(connection instanceof Recorder)) super.handleError(error, connection)
+    }
   }
 }

@@ -1,88 +1,111 @@
-import { PoolExhaustedError, TurnTimeoutError } from '../errors.ts'
+import { PoolExhaustedError } from '../errors.ts'
 import type { Frame } from '../transaction/frame.ts'
 import { linesOf, type Origin, originHere } from '../transaction/origin.ts'
+import { behindStream } from './behind-stream.ts'
 import { leaveToTheNext, orAborted } from './or-aborted.ts'
 import type { Loan, Source } from './source.ts'
+
+/** A wait for a client, by code that keeps transactions waiting. */
+interface Wait {
+  readonly held: ReadonlySet<Frame>
+  readonly asked: Origin
+  /** Ends it. */
+  readonly end: AbortController
+}
 
 /** Finds and ends waits for a client that would never come. */
 export class FullPool {
   readonly #source: Source
   readonly #timeout: number
-  /** The transactions whose code waits for a client, with the number of its waits. */
-  readonly #waiting = new Map<Frame, number>()
+  readonly #waits = new Set<Wait>()
 
   constructor(source: Source, turnTimeout: number) {
     this.#source = source
     this.#timeout = turnTimeout
   }
 
-  /** Waits for a client for code that keeps `held` waiting, or refuses where that would be for ever. */
-  async wait(held: ReadonlySet<Frame>, borrow: () => Promise<Loan>): Promise<Loan> {
-    const { lent, capacity } = this.#source
-    if (lent < capacity) return borrow()
-    const others = [...this.#waiting.keys()].filter((root) => !root.ended)
-    const waiting = new Set([...others, ...held])
-    if (held.size > 0 && waiting.size >= lent) throw exhausted(capacity, waiting)
-    for (const root of held) this.#count(root, 1)
+  /**
+   * Waits for a client for code that keeps the transactions `held` waiting; refuses where that would
+   * be for ever. Who aborts `signal` waits no more, and leaves the client to the next.
+   */
+  async wait(
+    held: ReadonlySet<Frame>,
+    borrow: () => Promise<Loan>,
+    signal?: AbortSignal,
+  ): Promise<Loan> {
+    if (held.size === 0 && signal === undefined && !this.#isFull) return borrow()
+    // where it can not be needed, the stack is not worth its price
+    const isTold = held.size > 0 || this.#source.streams.length > 0
+    const wait: Wait = { held, asked: isTold ? originHere() : {}, end: new AbortController() }
+    const giveUp = (): void => wait.end.abort(signal?.reason)
+    signal?.addEventListener('abort', giveUp)
+    const clock = this.#watch(wait)
+    if (held.size > 0) this.#waits.add(wait)
     try {
-      return await this.#clocked(borrow())
+      this.#refuseNewest()
+      wait.end.signal.throwIfAborted()
+      const borrowing = borrow()
+      const loan = await orAborted(borrowing, wait.end.signal, () => leaveToTheNext(borrowing))
+      this.#waits.delete(wait)
+      // the last client that could have come to another has come here
+      this.#refuseNewest()
+      return loan
     } finally {
-      for (const root of held) this.#count(root, -1)
+      this.#waits.delete(wait)
+      signal?.removeEventListener('abort', giveUp)
+      clearTimeout(clock.timer)
     }
   }
 
-  #count(root: Frame, by: 1 | -1): void {
-    const waits = (this.#waiting.get(root) ?? 0) + by
-    if (waits === 0) this.#waiting.delete(root)
-    else this.#waiting.set(root, waits)
+  get #isFull(): boolean {
+    return this.#source.lent >= this.#source.capacity
+  }
+
+  /** Where every client is held by a transaction that waits for one more, one of them has to give way. */
+  #refuseNewest(): void {
+    if (!this.#isFull) return
+    const holders = new Set<Frame>()
+    for (const { held } of this.#waits) {
+      for (const root of held) if (!root.ended) holders.add(root)
+    }
+    if (holders.size < this.#source.lent) return
+    const newest = [...this.#waits].at(-1)
+    newest?.end.abort(exhausted(this.#source.capacity, holders, newest.asked))
   }
 
   /**
    * Ends the wait when a stream outside any transaction holds a client, and nothing has happened on
    * any client for the time of a turn: the code that reads the stream may be what waits here.
    */
-  async #clocked(borrowing: Promise<Loan>): Promise<Loan> {
+  #watch(wait: Wait): { timer?: NodeJS.Timeout } {
     const timeout = this.#timeout
-    if (timeout === 0) return borrowing
-    const overdue = new AbortController()
+    const source = this.#source
+    const clock: { timer?: NodeJS.Timeout } = {}
+    if (timeout === 0) return clock
     const began = performance.now()
-    const asked = this.#source.streams.length > 0 ? originHere() : undefined
-    let timer = setTimeout(look, timeout, this.#source)
-
-    function look(source: Source): void {
+    const look = (): void => {
       const [stream] = source.streams
-      const idle = performance.now() - Math.max(began, source.idleSince)
-      if (stream === undefined) timer = setTimeout(look, timeout, source)
+      const idle = stream === undefined ? 0 : performance.now() - Math.max(began, source.idleSince)
       // timers may fire a fraction of a millisecond early
-      else if (idle < timeout - 1) timer = setTimeout(look, timeout - idle, source)
-      else overdue.abort(behindStream(timeout, asked, stream.origin))
+      if (idle < timeout - 1) clock.timer = setTimeout(look, timeout - idle)
+      else wait.end.abort(behindStream(WHAT, timeout, wait.asked, stream?.origin))
     }
-    try {
-      return await orAborted(borrowing, overdue.signal, () => leaveToTheNext(borrowing))
-    } finally {
-      clearTimeout(timer)
-    }
+    clock.timer = setTimeout(look, timeout)
+    return clock
   }
 }
 
-function exhausted(capacity: number, waiting: ReadonlySet<Frame>): PoolExhaustedError {
+const WHAT = 'for a client of the pool while all were in use'
+
+function exhausted(
+  capacity: number,
+  waiting: ReadonlySet<Frame>,
+  asked: Origin,
+): PoolExhaustedError {
   const holders = [...waiting].map((root) => linesOf(root.origin))
   return new PoolExhaustedError(
     `all ${capacity} clients of the pool are held by transactions, and each of these waits for one more. ` +
       'Make the pool larger, or ask for the second client outside of the first transaction. ' +
-      `The client was asked for\n${linesOf(originHere())}\nand those that hold all of them began\n${holders.join('\nand\n')}`,
-  )
-}
-
-function behindStream(
-  timeout: number,
-  asked: Origin | undefined,
-  stream: Origin | undefined,
-): TurnTimeoutError {
-  return new TurnTimeoutError(
-    `waited for a client of the pool while all were in use and nothing happened on them for ${timeout} ms. ` +
-      'A stream outside of a transaction holds one until it has been read. Does the code that reads it await what is waiting? ' +
-      `Read it in a transaction, where others can query between two pages. The wait was asked for\n${linesOf(asked ?? {})}\n` +
-      `and the stream began\n${linesOf(stream ?? {})}`,
+      `The client was asked for\n${linesOf(asked)}\nand those that hold all of them began\n${holders.join('\nand\n')}`,
   )
 }

@@ -18,6 +18,9 @@ export class Openings {
   readonly #settings: Settings
   readonly #endings: Endings
 
+  /** What is to open at once, and waits to be sent. */
+  readonly #unsent = new WeakSet<Frame>()
+
   constructor(connection: Connection, settings: Settings, endings: Endings) {
     this.#connection = connection
     this.#settings = settings
@@ -59,12 +62,19 @@ export class Openings {
     return frame
   }
 
+  /** Whether a frame that is to open at once is not on its way yet. */
+  isUnsent(frame: Frame): boolean {
+    return this.#unsent.has(frame)
+  }
+
   /** Holds an opening command back, or sends it now where riding is turned off. */
   async #send(frame: Frame, op: 'begin' | 'savepoint' | 'set', sql: string): Promise<void> {
     const { stack, turns, wire } = this.#connection
-    if (this.#settings.lazy) return wire.ride({ op, sql, frame })
+    if (this.#settings.lazy) return wire.queue.push({ op, sql, frame })
+    if (op !== 'set') this.#unsent.add(frame)
     try {
-      await this.#connection.command(new Statement(frame.layer, sql), frame)
+      const sent = (): void => void this.#unsent.delete(frame)
+      await this.#connection.command(new Statement(frame.layer, sql), frame, sent)
     } catch (error) {
       frame.failure ??= error
       stack.end(frame, 'rolled-back')

@@ -4,24 +4,31 @@ import type { Loan } from './source.ts'
  * The result of `work`, or else the reason of `signal`, once that is aborted and `cancel` has been in
  * time to stop the work.
  */
-export async function orAborted<T>(
+export function orAborted<T>(
   work: Promise<T>,
   signal: AbortSignal,
   cancel: (reason: unknown) => Promise<boolean>,
 ): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>()
-  const onAbort = (): void => {
-    void cancel(signal.reason).then((inTime) => {
-      if (inTime) reject(signal.reason)
-    })
-  }
-  if (signal.aborted) onAbort()
-  signal.addEventListener('abort', onAbort)
-  try {
-    return await Promise.race([work, aborted])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
+  return new Promise((resolve, reject) => {
+    let isAborted = false
+    const onAbort = (): void => {
+      isAborted = true
+      void cancel(signal.reason).then((inTime) => {
+        if (inTime) reject(signal.reason)
+        else work.then(resolve, reject)
+      })
+    }
+    const settle = (end: () => void): void => {
+      signal.removeEventListener('abort', onAbort)
+      if (!isAborted) end()
+    }
+    work.then(
+      (value) => settle(() => resolve(value)),
+      (error: unknown) => settle(() => reject(error)),
+    )
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
+  })
 }
 
 /** Gives a client that comes for nobody any more to the next who waits. */

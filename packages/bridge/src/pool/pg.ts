@@ -14,6 +14,8 @@ export interface QueryConfig {
   readonly name?: string
   readonly values?: unknown[]
   readonly query_timeout?: number
+  /** Fetches so many rows at a time. */
+  readonly rows?: number
 }
 
 /** A query that speaks the protocol itself: a cursor, a COPY stream, a flight of the bridge. */
@@ -33,7 +35,13 @@ export interface Submittable {
 
 /** The protocol connection inside a client. */
 export interface PgConnection {
-  readonly stream: { cork?(): void; uncork?(): void; destroy(): void }
+  readonly stream: {
+    cork?(): void
+    uncork?(): void
+    destroy(): void
+    readonly remoteAddress?: string | undefined
+    readonly bytesWritten?: number
+  }
   readonly parsedStatements: Record<string, string>
   readonly submittedNamedStatements: Record<string, string>
   parse(message: object): void
@@ -59,8 +67,10 @@ export type QueryClass = new (config: unknown, values?: unknown, callback?: unkn
 /** One query of `pg`'s own class. */
 export interface PgQuery extends Submittable {
   name?: string | undefined
+  text?: string
+  binary?: unknown
   callback?: ((error: Error | null | undefined, result?: QueryResult) => void) | undefined
-  readonly _result: QueryResult & { addCommandComplete(message: unknown): void }
+  readonly _result: QueryResult & { _types?: unknown; addCommandComplete(message: unknown): void }
   requiresPreparation(): boolean
 }
 
@@ -73,6 +83,10 @@ export interface PgClient {
   readonly ssl?: unknown
   readonly sslNegotiation?: string
   readonly connection: PgConnection
+  /** Whether its answers come in binary. */
+  readonly binary?: boolean
+  /** Its type parsers. */
+  readonly _types?: unknown
   readonly connectionParameters?: { readonly query_timeout?: number | false }
   /** False while a query runs, and until the server has said that it is ready for the next. */
   readonly readyForQuery?: boolean
@@ -86,7 +100,7 @@ export interface PgClient {
 
 /** A pool of `pg`. */
 export interface PgPool {
-  readonly options: { readonly max?: number }
+  readonly options: { readonly max?: number; readonly stream?: unknown }
   readonly ending: boolean
   readonly ended: boolean
   connect(callback?: unknown): Promise<PgClient> | void
@@ -97,7 +111,7 @@ export interface PgPool {
 /** An ErrorResponse of the server, told from what `pg` or the bridge raise themselves. */
 export function isServerError(
   error: unknown,
-): error is Error & { code: string; severity: string; routine?: string } {
+): error is Error & { code: string; severity: string; routine?: string; where?: string } {
   return (
     error instanceof Error &&
     typeof (error as { severity?: unknown }).severity === 'string' &&

@@ -47,9 +47,7 @@ function extend(Query: QueryClass): PortalClass {
 
     override submit(connection: PgConnection): Error | null {
       if (this.step === 'open') {
-        const refusal = super.submit(connection) ?? null
-        if (refusal === null) connection.sync()
-        return refusal
+        return super.submit(connection) ?? null
       }
       this.onWrite?.()
       if (this.step === 'fetch') connection.execute({ portal: this.portal, rows: this.rows })

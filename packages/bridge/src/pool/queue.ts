@@ -1,4 +1,7 @@
 import type { Frame } from '../transaction/frame.ts'
+import type { Origin } from '../transaction/origin.ts'
+import type { QueryResult } from './pg.ts'
+import type { Statement } from './statement.ts'
 
 /** A control statement that waits for the next real statement, to ride in front of it. */
 export interface Rider {
@@ -10,8 +13,17 @@ export interface Rider {
 
 /** What goes over the wire in one trip: a statement, or somebody who speaks to the client directly. */
 export interface Trip {
+  /** When it was asked for, as `performance.now()` tells it, and where, if that may matter. */
+  readonly since: number
+  readonly asked: Origin | undefined
   readonly frame: Frame | undefined
-  readonly run: (riders: readonly Rider[]) => Promise<unknown>
+  readonly statement: Statement | undefined
+  /** Called when it leaves. */
+  readonly onSend: (() => void) | undefined
+  /** Sends it, with what rides in front of it and what goes along behind it. */
+  readonly run: (riders: readonly Rider[], others: readonly Trip[]) => Promise<unknown>
+  /** Tells what the server has answered. */
+  readonly settle: (error: unknown, result?: QueryResult) => void
   readonly refuse: (error: unknown) => void
 }
 
@@ -22,6 +34,11 @@ export class Queue {
   /** Whether a trip waits. */
   get hasTrips(): boolean {
     return this.#items.some(isTrip)
+  }
+
+  /** Whether a trip of the frame, or of one inside it, waits. */
+  hasTripsOf(frame: Frame): boolean {
+    return this.#items.some((item) => isTrip(item) && item.frame?.isInside(frame))
   }
 
   push(item: Rider | Trip): void {
@@ -36,9 +53,20 @@ export class Queue {
     return { riders, trip: this.#items.shift() as Trip }
   }
 
-  /** Puts back control statements whose trip was refused before anything was sent. */
-  putBack(riders: readonly Rider[]): void {
-    this.#items.unshift(...riders)
+  /** Takes out the trips in front, as long as `goesAlong` holds and no control statement is between. */
+  shiftWhile(goesAlong: (trip: Trip) => boolean): Trip[] {
+    const end = this.#items.findIndex((item) => !isTrip(item) || !goesAlong(item))
+    return this.#items.splice(0, end === -1 ? this.#items.length : end) as Trip[]
+  }
+
+  /** What stands in front. */
+  get first(): Rider | Trip | undefined {
+    return this.#items[0]
+  }
+
+  /** Puts back what was refused before anything of it was sent. */
+  putBack(items: readonly (Rider | Trip)[]): void {
+    this.#items.unshift(...items)
   }
 
   /** Takes one trip out; tells whether it was there. */
@@ -77,6 +105,13 @@ export class Queue {
     const kept = this.#items.filter((item) => !dropped.includes(item))
     this.#items.splice(0, this.#items.length, ...kept)
     return dropped.filter(isTrip)
+  }
+
+  /** Takes out the trips of which it holds. */
+  take(holds: (trip: Trip) => boolean): Trip[] {
+    const taken = this.#items.filter((item) => isTrip(item) && holds(item)) as Trip[]
+    for (const trip of taken) this.remove(trip)
+    return taken
   }
 
   /** Takes out everything; gives the trips. */

@@ -113,12 +113,23 @@ export class PoolSource extends Source {
   /** Listens to the client in the moment it comes: its session may end with the very next message. */
   #acquire(): Promise<Connection> {
     return new Promise((resolve, reject) => {
-      void this.#connect.call(this.#pool, (error: Error | undefined, client: PgClient) => {
-        if (error) return reject(error)
+      let isTaken = false
+      const take = (client: PgClient): void => {
+        if (isTaken) return
+        isTaken = true
         const connection = this.#connectionOf(client)
         client.on('error', connection.onError)
         resolve(connection)
-      })
+      }
+      const answer = this.#connect.call(
+        this.#pool,
+        (error: Error | undefined, client: PgClient) => {
+          if (error) reject(error)
+          else take(client)
+        },
+      )
+      // of a pool whose `connect` somebody has wrapped, and that knows no callbacks
+      answer?.then((client?: PgClient) => client && take(client), reject)
     })
   }
 }
@@ -141,10 +152,12 @@ export class ClientSource extends Source {
     const { promise, resolve } = Promise.withResolvers<unknown>()
     this.#last = promise
     await before
-    this.#connection.client.on('error', this.#connection.onError)
+    const { client, onError } = this.#connection
+    // a client that is gone keeps its listener, since nobody else hears of what it may still say
+    if (!client.listeners('error').includes(onError)) client.on('error', onError)
     return this.lend(this.#connection, layer, (discard) => {
       // it can not be exchanged for another, so what is open on it is rolled back
-      const { client, lost } = this.#connection
+      const { lost } = this.#connection
       const isOpen = discard && lost === undefined
       const closed = isOpen ? (this.#query.call(client, 'rollback') as Promise<unknown>) : undefined
       // if that fails, so will the next statement, and its sender is told

@@ -1,8 +1,10 @@
 import { type ControlCommand, controlCommand, isOneCommand } from '../sql/control-command.ts'
 import type { Layer } from '../transaction/frame.ts'
 import type { Origin } from '../transaction/origin.ts'
-import type { Flight } from './flight.ts'
-import type { QueryConfig, QueryResult, Submittable } from './pg.ts'
+import type { PgQuery, QueryConfig, QueryResult, Submittable } from './pg.ts'
+
+/** What `pg` reads of a query's configuration, beside its name. */
+const CONFIG_KEYS = ['text', 'values', 'types', 'rowMode', 'queryMode', 'binary', 'query_timeout']
 
 type Callback = (error: unknown, result?: QueryResult) => void
 
@@ -14,8 +16,10 @@ export class Statement {
   readonly callback: Callback | undefined
   /** What the text does to the transaction; nothing for any other SQL. */
   readonly command: ControlCommand | undefined
+  /** The COMMIT that leaves with the statements of a batch. */
+  endsBatch = false
   /** What carries it, where that is the bridge's own query. */
-  flight: Flight | undefined
+  flight: PgQuery | undefined
   /** Where the user's call is, where it is known. */
   origin: Origin | undefined
   /** Aborted by who does not want it any more, while it waits or runs. */
@@ -44,9 +48,10 @@ export class Statement {
 
   /** Sends it under another name. */
   rename(name: string): void {
-    this.config = Object.create(this.config as QueryConfig, {
-      name: { value: name },
-    }) as QueryConfig
+    const config: Record<string, unknown> = { name }
+    const given = this.config as unknown as Record<string, unknown>
+    for (const key of CONFIG_KEYS) if (given[key] !== undefined) config[key] = given[key]
+    this.config = config
   }
 
   get parameters(): readonly unknown[] {
@@ -70,6 +75,19 @@ export class Statement {
    */
   get tag(): string | undefined {
     return this.flight?._result.command ?? undefined
+  }
+
+  /** Whether it may leave together with others, before one Sync: one command, of which `pg` only wants the answer. */
+  get isJoinable(): boolean {
+    const isAlone = this.isSubmittable || this.hasTimeout || this.signal !== undefined
+    if (isAlone || (this.command !== undefined && !this.endsBatch)) return false
+    return !(this.config as QueryConfig).rows && this.isRideable
+  }
+
+  /** Whether it takes a frame back, or keeps a savepoint: not to be cancelled with that. */
+  get undoes(): boolean {
+    const kind = this.command?.kind
+    return kind === 'rollback' || kind === 'rollback-to' || kind === 'release'
   }
 
   get hasTimeout(): boolean {

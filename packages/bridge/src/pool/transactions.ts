@@ -37,6 +37,8 @@ export class Transactions {
   readonly #settings: Settings
   /** The last ROLLBACK, which may be under way when its frame has ended already. */
   #rollback: Promise<unknown> | undefined
+  /** The hooks that run, or have run, at the end of a frame. */
+  readonly #hooks = new WeakMap<Frame, Promise<unknown>>()
 
   constructor(connection: Connection, database: object, settings: Settings) {
     this.#connection = connection
@@ -81,7 +83,7 @@ export class Transactions {
 
   /** Takes back all that was done in a frame: ROLLBACK or ROLLBACK TO, at once, since locks must go. */
   async undo(frame: Frame, layer: Layer): Promise<QueryResult> {
-    if (frame.isCommitting) throw new TransactionClosedError(frame, 'ROLLBACK comes too late')
+    if (frame.isKeeping) throw new TransactionClosedError(frame, 'ROLLBACK comes too late')
     if (!frame.ended) await this.#rollBack(frame, layer)
     else if (frame.parent === undefined) {
       await this.#rollback
@@ -100,7 +102,7 @@ export class Transactions {
       stack.endInside(frame, 'rolled-back')
       wire.drop(inner, notSent)
     }
-    wire.dropReleases(frame)
+    wire.queue.dropReleases(frame)
     const answer = this.#connection.command(
       new Statement(layer, rollbackToSql(nameOf(frame))),
       frame,
@@ -139,14 +141,19 @@ export class Transactions {
     const { lazy } = this.#settings
     const sql = releaseSql(nameOf(frame))
     if (!lazy) {
-      await this.#connection.command(new Statement(layer, sql), frame)
+      frame.isKeeping = true
+      try {
+        await this.#connection.command(new Statement(layer, sql), frame)
+      } finally {
+        frame.isKeeping = false
+      }
       if (frame.ended) return this.#keepEnded(frame)
     }
     stack.end(frame, 'released')
     if (frame.parent !== undefined) frame.hooks.moveTo(frame.parent.hooks)
-    if (lazy && !wire.forget(frame)) {
-      wire.dropReleases(frame)
-      wire.ride({ op: 'release', sql, frame })
+    if (lazy && !wire.queue.forget(frame)) {
+      wire.queue.dropReleases(frame)
+      wire.queue.push({ op: 'release', sql, frame })
     }
     publishSavepoint(this.#settings.name, frame, 'released')
     turns.pass(notSent)
@@ -167,9 +174,9 @@ export class Transactions {
     if (frame.ended) return this.#keepEnded(frame)
     if (frame.isGivenUp) return this.#giveUp(frame, layer)
 
-    frame.isCommitting = true
+    frame.isKeeping = true
     const { outcome, failure } = await sendCommit(this.#connection, frame, layer)
-    frame.isCommitting = false
+    frame.isKeeping = false
     this.#connection.stack.end(frame, outcome)
     // the loss of a connection has ended the frame before the answer did
     frame.state = outcome
@@ -196,14 +203,17 @@ export class Transactions {
     const { stack, turns, wire } = this.#connection
     const { parent } = frame
     stack.end(frame, 'rolled-back')
-    const unsent = wire.isUnsent(frame)
-    wire.drop(frame, notSent)
+    // by hand, ROLLBACK comes behind what was sent before it; a block is over with all that it has left
+    const keepsOrder = !frame.scoped && wire.queue.hasTripsOf(frame)
+    const isUnsent = wire.queue.holdsOpening(frame) || this.#openings.isUnsent(frame)
+    const unsent = isUnsent && !keepsOrder
+    if (!keepsOrder) wire.drop(frame, notSent)
     let answer: Promise<unknown> | undefined
     if (!unsent) {
       const sql = parent === undefined ? 'rollback' : rollbackToSql(nameOf(frame))
       answer = this.#connection.command(new Statement(layer, sql), frame)
       if (parent !== undefined) {
-        wire.ride({ op: 'release', sql: releaseSql(nameOf(frame)), frame })
+        wire.queue.push({ op: 'release', sql: releaseSql(nameOf(frame)), frame })
       }
     }
     turns.pass(notSent)
@@ -236,7 +246,15 @@ export class Transactions {
     outcome: Outcome,
     first: { readonly error: unknown } | undefined,
   ): Promise<void> {
-    return settle(frame, outcome, first, this.#database, this.#settings)
+    if (frame.hooks.isEmpty) return Promise.resolve()
+    const settling = settle(frame, outcome, first, this.#database, this.#settings)
+    this.#hooks.set(frame, Promise.allSettled([this.#hooks.get(frame), settling]))
+    return settling
+  }
+
+  /** Resolves when the hooks have run that run now at the end of a frame, for whoever has ended it. */
+  async hooksOf(frame: Frame): Promise<void> {
+    await this.#hooks.get(frame)
   }
 }
 

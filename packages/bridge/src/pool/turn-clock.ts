@@ -33,10 +33,11 @@ function timedOut(
   asked: Origin,
 ): TurnTimeoutError {
   const inTheWay = stack.frames.slice(frame.depth).find((inner) => inner.scoped)
+  const [guest] = frame.guests.values()
   return new TurnTimeoutError(
     `waited for a turn in ${describe(frame)} while nothing happened for ${timeout} ms in ` +
-      `${inTheWay === undefined ? 'the block that is open in it' : describe(inTheWay)}. ` +
+      `${inTheWay === undefined ? 'a block that has joined it' : describe(inTheWay)}. ` +
       'Does that block await what is waiting for it? The wait was asked for\n' +
-      `${linesOf(asked)}\nand the block in its way began\n${inTheWay === undefined ? '' : linesOf(inTheWay.origin)}`,
+      `${linesOf(asked)}\nand the block in its way began\n${linesOf(inTheWay?.origin ?? guest ?? {})}`,
   )
 }

@@ -1,31 +1,36 @@
 import type { Frame } from '../transaction/frame.ts'
+import { originHere } from '../transaction/origin.ts'
+import { Cancelling } from './cancelling.ts'
 import { Carrier } from './carrier.ts'
-import { type Flight, flightClass } from './flight.ts'
+import type { Flight } from './flight.ts'
 import {
   acknowledged,
   isReadTimeout,
   type PgClient,
   type QueryClass,
   type QueryResult,
-  type Submittable,
 } from './pg.ts'
-import { Queue, type Rider, type Trip } from './queue.ts'
+import { Queue, type Trip } from './queue.ts'
+import { type OnRide, Sender } from './sender.ts'
+import type { Settings } from './settings.ts'
 import type { Statement } from './statement.ts'
+import { watchStream } from './stream-clock.ts'
 
 /** Who is told what happened on the wire. */
 export interface WireObserver {
-  /** Control statements leave together with a statement, or with nothing. Gives back who is told of the landing. */
-  onRide(riders: readonly Rider[]): (landed: number, error?: unknown) => void
+  /** Control statements leave together with a statement, or with nothing. */
+  onRide: OnRide
   /** A statement has succeeded. */
   onAnswer(statement: Statement, result: QueryResult): void
+  /** The session is to end now. */
+  end(reason: Error): void
   /** What is under way is not wanted any more. Resolves when that can hit nothing which is sent later. */
   onCancel(reason: unknown): Promise<void>
   /** A trip has ended. Gives back an error where the server is not where it should be. */
   onLanded(frame: Frame | undefined, error?: unknown): unknown
 }
 
-/** How many milliseconds a statement that was cancelled may go on before it is cancelled once more. */
-const CANCEL_AGAIN = 500
+type Errand = Pick<Trip, 'frame' | 'run'> & Partial<Pick<Trip, 'statement' | 'onSend'>>
 
 /**
  * The queue of one physical connection: statements leave in the order in which they came, one trip
@@ -33,20 +38,38 @@ const CANCEL_AGAIN = 500
  */
 export class Wire {
   readonly #client: PgClient
-  readonly #send: PgClient['query']
+  readonly #sender: Sender
   readonly #observer: WireObserver
-  readonly #queue = new Queue()
+  /** What waits: control statements are held back in it. */
+  readonly queue = new Queue()
   #current: Trip | undefined
-  /** While the server is asked to give up what is under way. */
-  #cancelling: Promise<void> | undefined
+  readonly #cancelling: Cancelling
   #landedAt = 0
-  #carrier: Carrier | undefined
   #quiet: (() => void)[] = []
+  /** What stands in front leaves at the end of the tick. */
+  #isLeaving = false
+  /** What is issued together in a transaction leaves together. */
+  readonly #joins: boolean
+  readonly #turnTimeout: number
   #hasTimeouts = false
 
-  constructor(client: PgClient, send: PgClient['query'], observer: WireObserver) {
+  constructor(
+    client: PgClient,
+    send: PgClient['query'],
+    observer: WireObserver,
+    { lazy, turnTimeout }: Pick<Settings, 'lazy' | 'turnTimeout'>,
+  ) {
+    this.#joins = lazy
+    this.#turnTimeout = turnTimeout
+    this.#cancelling = new Cancelling((reason) => observer.onCancel(reason))
     this.#client = client
-    this.#send = send
+    this.#sender = new Sender(
+      client,
+      send,
+      (riders) => observer.onRide(riders),
+      (items) => this.queue.putBack(items),
+      (reason) => observer.end(reason),
+    )
     this.#observer = observer
   }
 
@@ -58,91 +81,99 @@ export class Wire {
   /** When something last happened here, as `performance.now()` tells it. */
   get idleSince(): number {
     if (this.stream !== undefined) return this.stream.suspendedAt
-    return this.isBusy ? performance.now() : this.#landedAt
+    return this.#current ? performance.now() : this.#landedAt
   }
 
   /** What keeps the connection to itself between two of its pages. */
   get stream(): Carrier | undefined {
-    return this.#carrier?.isSuspended ? this.#carrier : undefined
-  }
-
-  /** Whether a trip is under way. */
-  get isBusy(): boolean {
-    return this.#current !== undefined
+    return this.#sender.stream
   }
 
   /** Sends a statement behind all that is queued. `onSend` is called when it leaves. */
   send(statement: Statement, frame: Frame | undefined, onSend?: () => void): Promise<QueryResult> {
     this.#hasTimeouts ||= statement.hasTimeout
-    return this.#enqueue(
+    return this.#enqueue({
       frame,
-      async (riders) => {
-        // of what moves the transaction the tag counts, also where the connection breaks behind it
-        const flies = riders.length > 0 || statement.command !== undefined
-        if (flies && statement.isRideable) return this.#fly(riders, statement, onSend)
-        if (riders.length > 0) await this.#fly(riders)
-        onSend?.()
-        return this.#query(statement)
-      },
       statement,
-    ) as Promise<QueryResult>
+      onSend,
+      run: async (riders, others) => {
+        // of what moves the transaction the tag counts, also where the connection breaks behind it
+        const flies = riders.length + others.length > 0 || statement.command !== undefined
+        if (flies && statement.isRideable)
+          return this.#sender.fly(riders, statement, onSend, others)
+        if (Carrier.isLeft(statement.config)) {
+          // nobody will read it: it is not sent
+          this.queue.putBack(riders)
+          return acknowledged('')
+        }
+        if (riders.length > 0) await this.#sender.fly(riders)
+        onSend?.()
+        return this.#sender.query(statement)
+      },
+    }) as Promise<QueryResult>
+  }
+
+  /** Lets `fn` send statements, one after the other, while nothing else is sent. */
+  converse(
+    statement: Statement,
+    fn: (send: (statement: Statement) => Promise<QueryResult>) => Promise<QueryResult>,
+  ): Promise<QueryResult> {
+    this.#hasTimeouts ||= statement.hasTimeout
+    return this.#enqueue({
+      frame: undefined,
+      statement,
+      run: async (riders) => {
+        if (riders.length > 0) await this.#sender.fly(riders)
+        return fn((sent) => this.#sender.query(sent))
+      },
+    }) as Promise<QueryResult>
   }
 
   /** Has the server give up what is under way, if that belongs to the frame. */
   cancel(frame: Frame, reason: unknown): void {
-    if (this.#current?.frame?.isInside(frame)) this.#cancel(reason)
+    const { frame: current, statement } = this.#current ?? {}
+    if (current?.isInside(frame) && !statement?.undoes) this.#cancel(reason)
   }
 
   /** Sends a query of the bridge's own, which can be sent more than once. */
   carry(flight: Flight, frame: Frame, onSend?: () => void): Promise<QueryResult> {
-    return this.#enqueue(frame, (riders) =>
-      this.#launch(flight, riders, onSend),
-    ) as Promise<QueryResult>
+    return this.#enqueue({
+      frame,
+      run: (riders) => this.#sender.launch(flight, riders, onSend),
+    }) as Promise<QueryResult>
   }
 
   /** The client's own class of queries. */
   get queryClass(): QueryClass {
-    return (this.#client.constructor as unknown as { Query: QueryClass }).Query
+    return this.#sender.queryClass
   }
 
   /** Sends what is held back, then lets `fn` speak to the client while nothing else does. */
   hold<T>(frame: Frame | undefined, fn: () => Promise<T>): Promise<T> {
-    return this.#enqueue(frame, async (riders) => {
-      if (riders.length > 0) await this.#fly(riders)
-      return fn()
+    return this.#enqueue({
+      frame,
+      run: async (riders) => {
+        if (riders.length > 0) await this.#sender.fly(riders)
+        return fn()
+      },
     }) as Promise<T>
-  }
-
-  /** Holds a control statement back until the next trip. */
-  ride(rider: Rider): void {
-    this.#queue.push(rider)
-  }
-
-  /** Whether the server has not heard of the frame yet. */
-  isUnsent(frame: Frame): boolean {
-    return this.#queue.holdsOpening(frame)
-  }
-
-  /** Forgets an unsent frame in which no statement waits, with all that was opened in it. */
-  forget(frame: Frame): boolean {
-    return this.#queue.forget(frame)
-  }
-
-  /** Drops the releases that wait: what comes next makes them pointless. */
-  dropReleases(inside: Frame): void {
-    this.#queue.dropReleases(inside)
   }
 
   /** Takes everything of the frame, and of those inside it, out of the queue; refuses the statements. */
   drop(frame: Frame, refusal: (frame: Frame) => unknown): void {
-    for (const trip of this.#queue.drop(frame)) trip.refuse(refusal(trip.frame ?? frame))
+    for (const trip of this.queue.drop(frame)) trip.refuse(refusal(trip.frame ?? frame))
     this.#tellQuiet()
   }
 
   /** Refuses everything that waits: the connection is gone. */
   dropAll(error: unknown): void {
-    for (const trip of this.#queue.dropAll()) trip.refuse(error)
+    for (const trip of this.queue.dropAll()) trip.refuse(error)
     this.#tellQuiet()
+  }
+
+  /** Whether anything of the frame is under way, or waits. */
+  concerns(frame: Frame): boolean {
+    return this.#current?.frame?.isInside(frame) === true || this.queue.hasTripsOf(frame)
   }
 
   /** Resolves once no statement is queued or under way; `undefined` where that is so now. */
@@ -152,43 +183,45 @@ export class Wire {
   }
 
   get #isQuiet(): boolean {
-    return this.#current === undefined && !this.#queue.hasTrips
+    return this.#current === undefined && !this.queue.hasTrips
   }
 
-  #enqueue(
-    frame: Frame | undefined,
-    run: (riders: readonly Rider[]) => Promise<unknown>,
-    statement?: Statement,
-  ): Promise<unknown> {
+  #enqueue({ frame, statement, onSend, run }: Errand): Promise<unknown> {
     const signal = statement?.signal
     if (signal?.aborted) return Promise.reject(signal.reason)
     return new Promise((resolve, reject) => {
       const trip: Trip = {
+        asked: this.#sender.carrier && originHere(),
+        since: performance.now(),
         frame,
+        statement,
+        onSend,
         refuse: reject,
-        run: (riders) =>
-          run(riders).then(
-            (result) =>
-              this.#land(() => {
-                if (statement !== undefined)
-                  this.#observer.onAnswer(statement, result as QueryResult)
-                const drift = this.#observer.onLanded(frame)
-                if (drift === undefined) resolve(result)
-                else reject(drift)
-              }),
+        settle: (error, result) => {
+          if (error !== undefined) {
+            this.#observer.onLanded(frame, error)
+            return reject(error)
+          }
+          if (statement !== undefined && result !== undefined) {
+            this.#observer.onAnswer(statement, result)
+          }
+          const drift = this.#observer.onLanded(frame)
+          if (drift === undefined) resolve(result)
+          else reject(drift)
+        },
+        run: (riders, others) =>
+          run(riders, others).then(
+            (result) => this.#land(trip, undefined, result as QueryResult),
             (error: unknown) => {
               // a transaction must not wait for what it will not keep
               if (frame !== undefined && isReadTimeout(error)) this.#cancel(error)
-              this.#land(() => {
-                this.#observer.onLanded(frame, error)
-                reject(error)
-              })
+              this.#land(trip, error)
             },
           ),
       }
-      this.#queue.push(trip)
+      this.queue.push(trip)
       if (signal !== undefined) this.#watch(trip, signal)
-      this.#leave()
+      this.#leaveSoon()
     })
   }
 
@@ -196,7 +229,7 @@ export class Wire {
   #watch(trip: Trip, signal: AbortSignal): void {
     const onAbort = (): void => {
       if (this.#current === trip) return this.#cancel(signal.reason)
-      if (!this.#queue.remove(trip)) return
+      if (!this.queue.remove(trip)) return
       trip.refuse(signal.reason)
       this.#tellQuiet()
     }
@@ -205,95 +238,63 @@ export class Wire {
 
   #cancel(reason: unknown): void {
     const trip = this.#current
-    this.#cancelling ??= this.#observer.onCancel(reason).finally(() => {
-      this.#cancelling = undefined
-      // a request that reached the server before the statement did has hit nothing
-      setTimeout(() => {
-        if (this.#current === trip) this.#cancel(reason)
-      }, CANCEL_AGAIN)
-    })
+    this.#cancelling.start(reason, () => this.#current !== trip)
   }
 
   /** The trip is over, as soon as nothing is on its way to the server that would hit the next one. */
-  #land(settle: () => void): void {
-    if (this.#cancelling !== undefined) {
-      void this.#cancelling.then(() => this.#land(settle))
+  #land(trip: Trip, error: unknown, result?: QueryResult): void {
+    const { underWay } = this.#cancelling
+    if (underWay !== undefined) {
+      void underWay.then(() => this.#land(trip, error, result))
       return
     }
-    settle()
-    this.#next()
+    trip.settle(error, result)
+    this.#current = undefined
+    this.#cancelling.stop()
+    this.#landedAt = performance.now()
+    this.#leaveSoon()
+    this.#tellQuiet()
+  }
+
+  /**
+   * Lets go what stands in front. What may leave together with others waits for the end of the tick:
+   * whatever the program issues together has come by then, through whichever layer.
+   */
+  #leaveSoon(): void {
+    if (this.#current !== undefined || this.#isLeaving) return
+    const { first } = this.queue
+    if (!this.#joins || first?.frame === undefined) return this.#leave()
+    this.#isLeaving = true
+    process.nextTick(() => {
+      this.#isLeaving = false
+      this.#leave()
+    })
   }
 
   #leave(): void {
     if (this.#current !== undefined) return
-    const next = this.#queue.shift()
+    const next = this.queue.shift()
     if (next === undefined) return
-    this.#current = next.trip
-    void next.trip.run(next.riders)
+    const { riders, trip } = next
+    const others = this.#goesAlong(trip)
+      ? this.queue.shiftWhile((other) => this.#goesAlong(other))
+      : []
+    this.#current = trip
+    void trip.run(riders, others)
+    if (!trip.statement?.isSubmittable) return
+    watchStream(this.#turnTimeout, this.queue, trip, () => {
+      if (this.#current !== trip) return undefined
+      return this.stream === undefined ? performance.now() : this.idleSince
+    })
   }
 
-  #next(): void {
-    this.#current = undefined
-    this.#landedAt = performance.now()
-    this.#carrier = undefined
-    this.#leave()
-    this.#tellQuiet()
+  /** Whether a trip can be one of several, before one Sync: in a transaction one failure dooms the rest anyway. */
+  #goesAlong({ frame, statement }: Trip): boolean {
+    return this.#joins && frame !== undefined && !this.hasTimeouts && !!statement?.isJoinable
   }
 
   #tellQuiet(): void {
     if (this.#quiet.length === 0 || !this.#isQuiet) return
     for (const resolve of this.#quiet.splice(0)) resolve()
-  }
-
-  #query(statement: Statement): Promise<QueryResult> {
-    if (statement.isSubmittable) {
-      return new Promise((resolve, reject) => {
-        const { config, origin } = statement
-        this.#carrier = new Carrier(config as Submittable, origin, (error) => {
-          if (error === undefined) resolve(acknowledged(''))
-          else reject(error)
-        })
-        statement.isDelivered = true
-        this.#send.call(this.#client, this.#carrier)
-      })
-    }
-    return this.#send.call(this.#client, statement.config, statement.values) as Promise<QueryResult>
-  }
-
-  #fly(riders: readonly Rider[], statement?: Statement, onSend?: () => void): Promise<QueryResult> {
-    const Flight = flightClass(this.queryClass)
-    // an empty text is a statement too: the server answers it with nothing
-    const flight = new Flight(statement?.config ?? '', statement?.values)
-    if (statement !== undefined) statement.flight = flight
-    return this.#launch(flight, riders, onSend)
-  }
-
-  async #launch(
-    flight: Flight,
-    riders: readonly Rider[],
-    onSend?: () => void,
-  ): Promise<QueryResult> {
-    let landing: ReturnType<WireObserver['onRide']> | undefined
-    flight.onWrite = () => {
-      landing = this.#observer.onRide(riders)
-      onSend?.()
-    }
-    flight.riders = riders.map((rider) => rider.sql)
-    try {
-      return await new Promise((resolve, reject) => {
-        flight.callback = (error, result) => {
-          // refused before anything was written: the riders wait for the next statement
-          if (!flight.written) this.#queue.putBack(riders)
-          else landing?.(flight.landed, error ?? undefined)
-          if (error) reject(error)
-          else resolve(result as QueryResult)
-        }
-        this.#send.call(this.#client, flight)
-      })
-    } catch (error) {
-      // as pg does: a trace that leads to the caller instead of the socket
-      if (error instanceof Error) Error.captureStackTrace(error)
-      throw error
-    }
   }
 }

@@ -1,4 +1,7 @@
+import { once } from 'node:events'
+import type { Readable } from 'node:stream'
 import { currentLink, Link, runIn } from '../transaction/scope.ts'
+import { Carrier } from './carrier.ts'
 import { Connection } from './connection.ts'
 import type { Database } from './database.ts'
 import { whenIdle } from './idle.ts'
@@ -26,7 +29,7 @@ export async function withClient<T>(
       return await runIn(inside, async () => fn(connection.client))
     } finally {
       // for what `fn` has not awaited, and for the status byte
-      await whenIdle(connection.client)
+      await settled(connection)
       connection.heldBy = undefined
     }
   }
@@ -38,6 +41,18 @@ export async function withClient<T>(
   } finally {
     await lease.release()
   }
+}
+
+/** Waits for what the client still does. A stream that was left has nobody who would end it. */
+async function settled(connection: Connection): Promise<void> {
+  const { client } = connection
+  const busy = whenIdle(client)
+  if (busy === undefined) return
+  const { _activeQuery: active } = client as { _activeQuery?: Readable }
+  if (active === undefined || !Carrier.isLeft(active)) return busy
+  // some close what they had open, and some do not
+  if (!active.closed) await Promise.race([busy, once(active, 'close')])
+  if (whenIdle(client)) connection.end(new Error('a stream was left before its end'))
 }
 
 /** The connection whose client the calling code has in its hands already. */

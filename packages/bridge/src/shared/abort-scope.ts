@@ -1,4 +1,5 @@
 import { TransactionTimeoutError } from '../errors.ts'
+import type { Origin } from '../transaction/origin.ts'
 
 /** What ends a block from outside: the user's signal, its timeout, and what ends the block around it. */
 export class AbortScope {
@@ -9,7 +10,11 @@ export class AbortScope {
     this.#controller.abort((event.target as AbortSignal).reason)
   }
 
-  constructor(sources: readonly (AbortSignal | undefined)[], timeout: number | undefined) {
+  constructor(
+    sources: readonly (AbortSignal | undefined)[],
+    timeout: number | undefined,
+    origin: Origin | undefined,
+  ) {
     this.#sources = sources.filter((source) => source !== undefined)
     for (const source of this.#sources) {
       if (source.aborted) this.#controller.abort(source.reason)
@@ -17,7 +22,7 @@ export class AbortScope {
     }
     if (timeout !== undefined) {
       this.#timer = setTimeout(
-        () => this.#controller.abort(new TransactionTimeoutError(timeout)),
+        () => this.#controller.abort(new TransactionTimeoutError(timeout, origin)),
         timeout,
       )
     }

@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
-import { HookError, InvalidArgumentError } from '../errors.ts'
+import { HookError, InvalidArgumentError, suppress } from '../errors.ts'
 import type { Frame } from '../transaction/frame.ts'
 
 /** How a transaction is done again after a serialization failure or a deadlock. */
@@ -21,14 +21,14 @@ const NUMBERS = { limit: 5, delay: 20, maxDelay: 1_000 }
 /** Checks what was given for `retry`, and fills in the defaults. */
 export function retryOf(given: number | RetryOptions): Retry {
   const options = typeof given === 'number' ? { limit: given } : given
-  if (typeof options !== 'object' || options === null) {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new InvalidArgumentError(
       `retry was ${typeof given}; give a number of repetitions, or { limit, delay, maxDelay, onRetry }`,
     )
   }
   for (const [key, value] of Object.entries(options)) {
     if (key === 'onRetry' && (value === undefined || typeof value === 'function')) continue
-    const isNumber = Number.isFinite(value) && Number(value) >= 0 && Number(value) < 2 ** 31
+    const isNumber = typeof value === 'number' && value >= 0 && value < 2 ** 31
     if (Object.hasOwn(NUMBERS, key) && (value === undefined || isNumber)) continue
     throw new InvalidArgumentError(
       `retry.${key} was ${String(value)}; give limit, delay and maxDelay as numbers from 0 (the latter two in milliseconds), and onRetry as a function`,
@@ -60,10 +60,11 @@ export async function retrying<T>(
       })
     } catch (error) {
       const isRolledBack = frame?.state === 'rolled-back'
-      if (!isRolledBack || repetition > limit || !isConflict(error) || signal?.aborted) throw error
-      await onRetry?.(error, repetition)
+      if (!isRolledBack || repetition > limit || !isConflict(error)) throw error
+      signal?.throwIfAborted()
+      await tell(onRetry, error, repetition)
       // "full jitter": those that met once are not to meet again
-      const longest = Math.min(maxDelay, delay * 2 ** (repetition - 1))
+      const longest = Math.min(maxDelay, delay * 2 ** Math.min(repetition - 1, 30))
       await pause(Math.random() * longest, signal)
     }
   }
@@ -71,12 +72,29 @@ export async function retrying<T>(
 
 /** Whether the server has refused to serialize the transaction, or broken a deadlock with it. */
 function isConflict(error: unknown): boolean {
+  const seen = new Set<unknown>()
   // what hooks did is no matter of the transaction
   for (let at = error; at instanceof Error && !(at instanceof HookError); at = at.cause) {
+    if (seen.has(at)) return false
+    seen.add(at)
     const { code } = at as { code?: unknown }
     if (code === '40001' || code === '40P01') return true
   }
   return false
+}
+
+/** The conflict stays the error that matters, whatever who is told of it throws. */
+async function tell(
+  onRetry: RetryOptions['onRetry'],
+  error: unknown,
+  repetition: number,
+): Promise<void> {
+  try {
+    await onRetry?.(error, repetition)
+  } catch (failure) {
+    suppress(error, failure)
+    throw error
+  }
 }
 
 async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {

@@ -12,9 +12,12 @@ import { cancelFrame, cancelJoined } from '../pool/cancel-frame.ts'
 import type { BlockOptions, Database } from '../pool/database.ts'
 import type { Lease } from '../pool/lease.ts'
 import { orAborted } from '../pool/or-aborted.ts'
+import { isServerError } from '../pool/pg.ts'
 import { Statement } from '../pool/statement.ts'
+import type { TransactionModes } from '../sql/control-command.ts'
 import { beginSql } from '../sql/control-sql.ts'
 import type { Frame } from '../transaction/frame.ts'
+import { originAbove } from '../transaction/origin.ts'
 import { AbortScope } from './abort-scope.ts'
 import { retrying } from './retry.ts'
 import { type MaybeOptions, optionsOf, type TransactionOptions } from './transaction-options.ts'
@@ -66,7 +69,8 @@ export async function runTransaction<T, C>(
   if (retry !== undefined && around !== undefined) throw retryInside(around)
 
   const isLimited = signal !== undefined || timeout !== undefined
-  const scope = isLimited ? new AbortScope([signal, around?.signal], timeout) : undefined
+  const origin = timeout === undefined ? undefined : originAbove(runTransaction)
+  const scope = isLimited ? new AbortScope([signal, around?.signal], timeout, origin) : undefined
   const block: BlockOptions = {
     joins: propagation !== 'nested' && propagation !== 'requires-new',
     signal: scope?.signal,
@@ -76,10 +80,8 @@ export async function runTransaction<T, C>(
     database.block(
       'shared',
       async (lease) => {
-        const send = (text: string) => database.query(new Statement('shared', text), lease)
-        await send(beginSql(modes))
-        onOpen?.(lease.opened)
-        const work = runBlock(database, lease, send, () => {
+        const work = runBlock(database, lease, modes, () => {
+          onOpen?.(lease.opened)
           scope?.signal.throwIfAborted()
           return fn(contextOf(lease))
         })
@@ -99,9 +101,11 @@ export async function runTransaction<T, C>(
 async function runBlock<T>(
   database: Database,
   lease: Lease,
-  send: (text: string) => Promise<unknown>,
+  modes: TransactionModes,
   fn: () => Promise<T> | T,
 ): Promise<T> {
+  const send = (text: string) => database.query(new Statement('shared', text), lease)
+  await send(beginSql(modes))
   try {
     const value = await database.body(lease, fn)
     await send('commit')
@@ -116,18 +120,27 @@ async function runBlock<T>(
 
 /** Lets a signal end a block. */
 async function endable<T>(lease: Lease, work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { connection, opened, joined } = lease
+  const { connection } = lease
+  let cancelsCommit = false
   try {
     return await orAborted(work, signal, async (reason) => {
-      if (joined !== undefined) cancelJoined(connection, joined, reason)
-      return opened === undefined || cancelFrame(connection, opened, reason)
+      const { joined, link, opened } = lease
+      if (joined !== undefined) cancelJoined(connection, joined, link, reason)
+      if (opened === undefined) return true
+      cancelsCommit = opened.isKeeping
+      return cancelFrame(connection, opened, reason)
     })
   } catch (error) {
-    // a COMMIT that was cancelled on the server
-    if (signal.aborted && opened?.state === 'rolled-back') throw signal.reason
+    const cause = error instanceof Error ? (error.cause ?? error) : error
+    // of COMMIT itself, or of a statement that it waited for
+    const isCancelled = isServerError(cause) && cause.code === QUERY_CANCELED
+    if (cancelsCommit && isCancelled && lease.opened?.state === 'rolled-back') throw signal.reason
     throw error
   }
 }
+
+/** What the server says of a statement, or a COMMIT, that was cancelled. */
+const QUERY_CANCELED = '57014'
 
 function retryInside(frame: Frame): TransactionOptionError {
   return new TransactionOptionError(

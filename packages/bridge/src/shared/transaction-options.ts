@@ -95,7 +95,8 @@ export function optionsOf(options: TransactionOptions | MaybeOptions): CheckedOp
     throw new InvalidArgumentError(`signal was ${String(signal)}; give an AbortSignal`)
   }
   // the longest delay that timers take
-  if (timeout !== undefined && !(timeout > 0 && timeout < 2 ** 31)) {
+  const isTime = typeof timeout === 'number' && timeout > 0 && timeout < 2 ** 31
+  if (timeout !== undefined && !isTime) {
     throw new InvalidArgumentError(
       `timeout was ${String(timeout)}; give a number of milliseconds from 1 to 2,147,483,647`,
     )

@@ -1,9 +1,22 @@
 import { Scanner } from './scanner.ts'
 
-/** What DISCARD or DEALLOCATE makes the server forget: one prepared statement, `all`, or nothing of them. */
-export function deallocation(text: string): { readonly name: string } | 'all' | undefined {
+/** One prepared statement, or all of them. */
+export type Deallocation = { readonly name: string } | 'all'
+
+/** What the DISCARD and DEALLOCATE commands in a text make the server forget of prepared statements. */
+export function deallocations(text: string): Deallocation[] {
   const scanner = new Scanner(text)
-  scanner.skipEmptyCommands()
+  const found: Deallocation[] = []
+  while (!scanner.done) {
+    scanner.skipEmptyCommands()
+    const forgotten = deallocation(scanner)
+    if (forgotten !== undefined) found.push(forgotten)
+    scanner.skipCommand()
+  }
+  return found
+}
+
+function deallocation(scanner: Scanner): Deallocation | undefined {
   const command = scanner.word()
   if (command === 'discard') return scanner.word() === 'all' ? 'all' : undefined
   if (command !== 'deallocate') return undefined

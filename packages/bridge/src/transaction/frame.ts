@@ -73,10 +73,12 @@ export class Frame {
   doomed: { readonly cause: unknown } | undefined
   /** Code that may still use it while it is ending: its before-commit hooks. */
   lastCalls: Link | undefined
-  /** The blocks that have joined it and still run: it ends when they have. */
-  readonly guests = new Set<Link>()
-  /** COMMIT is on its way: nothing can take it back. */
-  isCommitting = false
+  /** The blocks that have joined it and still run, with where they began: it ends when they have. */
+  readonly guests = new Map<Link, Origin>()
+  /** Blocks that had joined it and were ended from outside: they send nothing more. */
+  readonly expelled = new Set<Link>()
+  /** COMMIT, or RELEASE, is on its way: nothing can take it back. */
+  isKeeping = false
   /** What its block threw: the error that matters, whatever fails while cleaning up. */
   thrown: { readonly error: unknown } | undefined
   /** How often all that was done in it was taken back, while it stayed open. */

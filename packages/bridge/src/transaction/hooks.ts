@@ -29,6 +29,10 @@ export class HookList {
     this.#hooks.unshift(hook)
   }
 
+  get isEmpty(): boolean {
+    return this.#hooks.length === 0
+  }
+
   /** Whether any hook of that kind waits. */
   has(kind: HookKind): boolean {
     return this.#hooks.some((hook) => hook.kind === kind)
@@ -51,7 +55,8 @@ export class HookList {
 
   /** Moves all hooks to the end of another list. */
   moveTo(parent: HookList): void {
-    parent.#hooks.push(...this.#hooks)
+    // one by one: as arguments of one call they can be too many
+    for (const hook of this.#hooks) parent.#hooks.push(hook)
     this.#hooks = []
   }
 }

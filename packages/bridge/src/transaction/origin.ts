@@ -15,20 +15,21 @@ export function originAbove(entry: (...args: never[]) => unknown): Origin {
 /** As it stands in a stack trace, whether that names files by path or by URL. */
 const OWN_FOLDER = fileURLToPath(new URL('..', import.meta.url))
 
-/** The stack here, however deep, without the bridge's own lines. Costs more: for rare moments. */
+/** The stack here, however deep: the user's lines stand behind many of the bridge's and of a layer's. */
 export function originHere(): Origin {
   const { stackTraceLimit } = Error
   Error.stackTraceLimit = 100
-  const { stack = '' } = originAbove(originHere)
+  const origin = originAbove(originHere)
   Error.stackTraceLimit = stackTraceLimit
-  const all = stack.split('\n').filter((line) => !line.includes(OWN_FOLDER))
-  // the lines of a layer alone would tell the user nothing
-  const users = all.filter((line) => !line.includes('node_modules'))
-  const lines = users.length > 1 ? users : all
-  return { stack: lines.slice(0, stackTraceLimit + 1).join('\n') }
+  return origin
 }
 
-/** An origin as lines of a trace, to stand in a message. */
+/** An origin as lines of a trace, to stand in a message: the user's, if there are any. */
 export function linesOf({ stack = '' }: Origin): string {
-  return stack.split('\n').slice(1).join('\n')
+  const all = stack.split('\n').slice(1)
+  const others = all.filter((line) => !line.includes(OWN_FOLDER))
+  // the lines of a layer alone would tell the user nothing
+  const users = others.filter((line) => !line.includes('node_modules'))
+  const lines = users.length > 0 ? users : others
+  return lines.slice(0, Error.stackTraceLimit).join('\n')
 }

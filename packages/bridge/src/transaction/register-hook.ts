@@ -2,7 +2,7 @@ import { InvalidArgumentError, NoTransactionError, TransactionClosedError } from
 import type { Frame } from './frame.ts'
 import type { HookKind } from './hooks.ts'
 import type { Outcome } from './outcome.ts'
-import { captureContext } from './scope.ts'
+import { captureContext, currentLink, mayWork } from './scope.ts'
 
 /** What a hook may do. It is awaited. */
 export type HookFunction<T = unknown> = () => T | Promise<T>
@@ -77,7 +77,7 @@ export async function registerHook(
     if (kind === 'after-commit' || kind === 'before-commit') await fn('committed')
     return
   }
-  if (frame.ended || (frame.state === 'ending' && frame.lastCalls === undefined)) {
+  if (!mayWork(frame, currentLink())) {
     throw new TransactionClosedError(frame, 'the hook was not registered')
   }
   const run = captureContext()

@@ -75,6 +75,23 @@ export function isUnder(link: Link | undefined, outer: Link): boolean {
 }
 
 /**
+ * Whether code under `link` may still work in a frame: while that is ending, only what it waits for,
+ * its before-commit hooks and the blocks that joined it.
+ */
+export function mayWork(frame: Frame, link: Link | undefined): boolean {
+  for (let at: Frame | undefined = frame; at !== undefined; at = at.parent) {
+    for (const expelled of at.expelled) if (isUnder(link, expelled)) return false
+  }
+  if (frame.ended) return false
+  if (frame.state !== 'ending') return true
+  // what is sent now would run behind COMMIT
+  if (frame.isKeeping) return false
+  const { guests, lastCalls } = frame
+  if (lastCalls !== undefined && isUnder(link, lastCalls)) return true
+  return [...guests.keys()].some((guest) => isUnder(link, guest))
+}
+
+/**
  * Keeps the async context of the caller, but for this package's own store: `run` sets that to what
  * is given. (The other way round has no effect: the snapshot would bring the old store back.)
  */

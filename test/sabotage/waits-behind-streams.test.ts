@@ -1,0 +1,109 @@
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { PoolClient } from 'pg'
+import { from as copyFrom } from 'pg-copy-streams'
+import Cursor from 'pg-cursor'
+import QueryStream from 'pg-query-stream'
+import { describe, expect, test } from 'vitest'
+import { useApp } from '../setup/app.ts'
+import { failureOf } from '../setup/failure.ts'
+import { speakers } from '../setup/worlds.ts'
+
+// A stream that is not the bridge's keeps the connection to itself until its end. Who reads it, or
+// feeds it, and awaits a statement on the same connection would wait for ever.
+
+const app = useApp({ pool: { max: 1 }, shared: { turnTimeout: 60 } })
+const ROWS = `select * from (values ('a'), ('b')) as found (text)`
+
+/** One kind of stream, which is in the middle when it calls `between`. Gives what it was about. */
+interface Kind {
+  readonly name: string
+  readonly verb: string
+  run(client: PoolClient, between: () => Promise<void>): Promise<string[]>
+}
+
+const kinds: readonly Kind[] = [
+  {
+    name: 'a cursor',
+    verb: 'select',
+    async run(client, between) {
+      const cursor = client.query(new Cursor<{ text: string }>(ROWS))
+      const first = await cursor.read(1)
+      await between()
+      const rest = await cursor.read(5)
+      await cursor.close()
+      return [...first, ...rest].map(({ text }) => text)
+    },
+  },
+  {
+    name: 'pg-query-stream',
+    verb: 'select',
+    async run(client, between) {
+      const stream = client.query(new QueryStream(ROWS, [], { batchSize: 1 }))
+      const found: string[] = []
+      for await (const { text } of stream as AsyncIterable<{ text: string }>) {
+        if (text === 'a') await between()
+        found.push(text)
+      }
+      return found
+    },
+  },
+  {
+    name: 'COPY',
+    verb: 'copy',
+    async run(client, between) {
+      async function* lines(): AsyncGenerator<string> {
+        yield 'a\n'
+        await between()
+        yield 'b\n'
+      }
+      const stream = client.query(copyFrom('copy note (text) from stdin'))
+      await pipeline(Readable.from(lines()), stream)
+      return (await client.query<{ text: string }>('table note')).rows.map(({ text }) => text)
+    },
+  },
+]
+
+describe.each(kinds)('$name on a client of pool.connect()', { timeout: 1500 }, (kind) => {
+  test.each(speakers)(
+    'in a transaction of $name ends the wait of what its reader asks for, and goes on',
+    async (speaker) => {
+      let refused: Error | undefined
+      await speaker.block(app, async () => {
+        await speaker.note(app, 'x')
+        const client = await app.pool.connect()
+        const found = await kind.run(client, async () => {
+          refused = await failureOf(Promise.resolve(speaker.note(app, 'never')))
+        })
+        client.release()
+        expect(found).toEqual(expect.arrayContaining(['a', 'b']))
+        await speaker.note(app, 'y')
+      })
+      expect(refused?.name).toBe('TurnTimeoutError')
+      const rows = await app.rows()
+      expect(rows.filter((text) => text.length > 1)).toEqual([])
+      expect(rows).toEqual(expect.arrayContaining(['x', 'y']))
+      expect(app.transcript.lines().slice(0, 3)).toEqual(['begin', 'insert x', kind.verb])
+      expect(app.transcript.lines().slice(-2)).toEqual(['insert y', 'commit'])
+    },
+  )
+})
+
+describe.each(kinds.filter(({ verb }) => verb === 'select'))(
+  '$name outside a transaction, on a pool of one',
+  { timeout: 1500 },
+  (kind) => {
+    test.each(speakers)('whose reader asks $name is found out, and goes on', async (speaker) => {
+      let refused: Error | undefined
+      const client = await app.pool.connect()
+      const found = await kind.run(client, async () => {
+        refused = await failureOf(speaker.block(app, () => speaker.note(app, 'never')))
+      })
+      client.release()
+      expect(found).toEqual(['a', 'b'])
+      expect(refused?.name).toBe('TurnTimeoutError')
+      expect(await app.rows()).toEqual([])
+      expect(app.transcript.lines()).toEqual(['select'])
+    })
+  },
+)
