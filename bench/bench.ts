@@ -1,0 +1,100 @@
+// What the bridge costs and saves, as ratios in one run: pnpm bench --help
+
+import { writeFile } from 'node:fs/promises'
+import { freshDatabase, startPostgres } from '@shared-connection/test/postgres'
+import { Client } from 'pg'
+import { environment } from './environment.ts'
+import { createSchema } from './layers/schema.ts'
+import { measure } from './measure.ts'
+import { options, type Options, USAGE } from './options.ts'
+import { plot } from './plot.ts'
+import type { ProbeResult } from './probe.ts'
+import { DelayProxy } from './proxy/delay-proxy.ts'
+import { openLink } from './proxy/link.ts'
+import type { CellResult, Results } from './results.ts'
+import { probes, scenarios } from './scenarios/index.ts'
+import { printCell, printGoals, printHead, printProbe, printSkipped } from './table.ts'
+
+const asked = options()
+if (asked === undefined) process.stdout.write(USAGE)
+else await bench(asked)
+
+async function bench(chosen: Options): Promise<void> {
+  const server = await startPostgres()
+  const database = await freshDatabase(server.url)
+  const observer = new Client({ connectionString: database.url })
+  try {
+    await observer.connect()
+    await createSchema(observer)
+    const results = await run(database.url, observer, chosen)
+    printGoals(results)
+    const svg = plot(results)
+    if (chosen.isWhole) await save(results, svg)
+  } finally {
+    await observer.end()
+    await database.drop()
+    await server.stop()
+  }
+}
+
+async function run(url: string, observer: Client, chosen: Options): Promise<Results> {
+  const { only, pace, transactions } = chosen
+  const isChosen = ({ name }: { readonly name: string }): boolean =>
+    only.length === 0 || only.some((each) => name.startsWith(each))
+  const chosenScenarios = scenarios.filter(isChosen)
+  const chosenProbes = probes.filter(isChosen)
+  if (chosenScenarios.length + chosenProbes.length === 0) {
+    const names = [...scenarios, ...probes].map(({ name }) => name)
+    throw new Error(`--only ${only.join()}: the names are ${names.join(', ')}`)
+  }
+
+  const counter = await DelayProxy.start(url)
+  const links = []
+  for (const name of chosen.links) links.push(await openLink(url, name))
+  const about = await environment(observer)
+  printHead(about, links)
+
+  const cells: CellResult[] = []
+  const readings: ProbeResult[] = []
+  const skipped: { scenario: string; reason: string }[] = []
+  try {
+    for (const scenario of chosenScenarios) {
+      for await (const cell of measure(scenario, { links, counter, observer, pace })) {
+        if ('skipped' in cell) {
+          printSkipped(scenario.title, cell.skipped)
+          skipped.push({ scenario: scenario.name, reason: cell.skipped })
+        } else {
+          printCell(cell)
+          cells.push(cell)
+        }
+      }
+    }
+    for (const one of chosenProbes) {
+      const read = await one.read({ url, observer, transactions })
+      const probe = { probe: one.name, title: one.title, readings: read }
+      printProbe(probe)
+      readings.push(probe)
+    }
+  } finally {
+    await counter.stop()
+    for (const link of links) await link.close()
+  }
+  return {
+    environment: about,
+    links: links.map(({ name, added }) => ({ name, addedRoundTrip: added })),
+    cells,
+    probes: readings,
+    skipped,
+  }
+}
+
+async function save(results: Results, svg: string): Promise<void> {
+  const json = `${JSON.stringify(results, rounded, 2)}\n`
+  await writeFile(new URL('results.json', import.meta.url), json)
+  await writeFile(new URL('plot.svg', import.meta.url), svg)
+}
+
+/** More digits would say nothing. */
+function rounded(_key: string, value: unknown): unknown {
+  return typeof value === 'number' ? Number(value.toPrecision(4)) : value
+}

@@ -1,0 +1,101 @@
+import { Kysely, PostgresDialect } from 'kysely'
+import { Pool } from 'pg'
+import { type SharedConnection, shareConnection } from 'shared-connection'
+import { DrizzleLayer } from './drizzle-layer.ts'
+import { drizzleVersions, type Orm } from './drizzle-version.ts'
+import { HandWritten } from './hand-written.ts'
+import { KyselyLayer } from './kysely-layer.ts'
+import type { Layer } from './layer.ts'
+import type { Tables } from './schema.ts'
+import { ThroughShared } from './through-shared.ts'
+
+/** How many clients the pools have at most. */
+export interface PoolSizes {
+  readonly stock: number
+  readonly shared: number
+}
+
+/** The layers that are compared, each in one of these. */
+export type LayerName = 'pg' | 'kysely' | 'drizzle 0.45' | 'drizzle 1.0'
+
+type Layers = { readonly [L in LayerName]: Layer }
+
+export const LAYERS: readonly LayerName[] = ['pg', 'kysely', 'drizzle 0.45', 'drizzle 1.0']
+
+/** What a layer is called when it is on the bridge. */
+export function bridged<L extends LayerName>(name: L): `${L} + bridge` {
+  return `${name} + bridge`
+}
+
+/** A connection that both layers share, with one of the major versions of Drizzle. */
+export interface Together {
+  readonly drizzle: Layer
+  readonly kysely: Layer
+  readonly shared: SharedConnection
+  /** Drizzle itself. */
+  readonly orm: Orm
+}
+
+/** All who take part, each stock layer on a pool of its own, connected to one URL. */
+export interface Field {
+  /** As everybody has them. */
+  readonly stock: Layers
+  /** On the bridge. */
+  readonly shared: Layers
+  readonly together: { readonly '0.45': Together; readonly '1.0': Together }
+  /** A pool that no layer is on. */
+  readonly pool: Pool
+  close(): Promise<void>
+}
+
+export function openField(url: string, sizes: PoolSizes): Field {
+  const pools: Pool[] = []
+  const openPool = (max: number): Pool => {
+    const pool = new Pool({ connectionString: url, max, idleTimeoutMillis: 0 })
+    pools.push(pool)
+    return pool
+  }
+  const stockDrizzle = (version: keyof typeof drizzleVersions): Layer => {
+    const drizzle = drizzleVersions[version]
+    const orm = drizzle.open(openPool(sizes.stock))
+    return new DrizzleLayer(`drizzle ${version}`, drizzle, orm)
+  }
+  const share = (version: keyof typeof drizzleVersions): Together & { readonly pg: Layer } => {
+    const pool = openPool(sizes.shared)
+    const drizzle = drizzleVersions[version]
+    const orm = drizzle.open(pool)
+    const shared = shareConnection(orm)
+    return {
+      shared,
+      orm,
+      pg: new ThroughShared(bridged('pg'), pool, shared),
+      kysely: new KyselyLayer(bridged('kysely'), shared.kysely<Tables>(), 'savepoint'),
+      drizzle: new DrizzleLayer(bridged(`drizzle ${version}`), drizzle, orm),
+    }
+  }
+
+  const together = { '0.45': share('0.45'), '1.0': share('1.0') }
+  const pool = openPool(sizes.stock)
+  const kysely = new Kysely<Tables>({
+    dialect: new PostgresDialect({ pool: openPool(sizes.stock) }),
+  })
+  return {
+    stock: {
+      pg: new HandWritten('pg', pool),
+      kysely: new KyselyLayer('kysely', kysely, 'by hand'),
+      'drizzle 0.45': stockDrizzle('0.45'),
+      'drizzle 1.0': stockDrizzle('1.0'),
+    },
+    shared: {
+      pg: together['0.45'].pg,
+      kysely: together['0.45'].kysely,
+      'drizzle 0.45': together['0.45'].drizzle,
+      'drizzle 1.0': together['1.0'].drizzle,
+    },
+    together,
+    pool,
+    async close() {
+      await Promise.all(pools.map((each) => each.end()))
+    },
+  }
+}

@@ -1,0 +1,61 @@
+import type { Client } from 'pg'
+import { type Field, openField, type PoolSizes } from './layers/field.ts'
+import { deleteNotes } from './layers/schema.ts'
+import { prove } from './proof.ts'
+import type { DelayProxy } from './proxy/delay-proxy.ts'
+import type { Link } from './proxy/link.ts'
+import { type CellResult, cellResult } from './results.ts'
+import { type Pace, runRounds } from './rounds.ts'
+import type { Scenario, Variant } from './scenario.ts'
+
+const POOLS: PoolSizes = { stock: 5, shared: 5 }
+
+/** Where a scenario is measured. */
+export interface Place {
+  readonly links: readonly Link[]
+  /** The way on which the round trips are counted. */
+  readonly counter: DelayProxy
+  /** A connection of its own, which sees what is committed. */
+  readonly observer: Client
+  /** For each scenario on each link; half as long again on loopback, where more is to be seen. */
+  readonly pace: Pace
+}
+
+/** Proves a scenario, then measures it on each of its links. Tells why not, where it can not be. */
+export async function* measure(
+  scenario: Scenario,
+  { links, counter, observer, pace }: Place,
+): AsyncGenerator<CellResult | { readonly skipped: string }> {
+  const pools = scenario.pools ?? POOLS
+  const proved = await onField(counter.url, pools, async (field) => {
+    const variants = scenario.variants(field)
+    if (typeof variants === 'string') return variants
+    return prove(scenario, variants, counter, observer)
+  })
+  if (typeof proved === 'string') {
+    yield { skipped: proved }
+    return
+  }
+  for (const link of links) {
+    if (scenario.links !== undefined && !scenario.links.includes(link.name)) continue
+    await deleteNotes(observer)
+    const seconds = link.name === 'loopback' ? pace.seconds * 1.5 : pace.seconds
+    const rounds = await onField(link.url, pools, (field) =>
+      runRounds(scenario.variants(field) as readonly Variant[], { ...pace, seconds }),
+    )
+    yield cellResult(scenario, link, rounds, proved)
+  }
+}
+
+async function onField<T>(
+  url: string,
+  pools: PoolSizes,
+  fn: (field: Field) => Promise<T>,
+): Promise<T> {
+  const field = openField(url, pools)
+  try {
+    return await fn(field)
+  } finally {
+    await field.close()
+  }
+}

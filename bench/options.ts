@@ -1,0 +1,70 @@
+import { parseArgs } from 'node:util'
+import { LINKS, type LinkName } from './proxy/link.ts'
+import type { Pace } from './rounds.ts'
+
+export const USAGE = `pnpm bench [--quick] [--only <name>,…] [--links <name>,…] [--seconds <n>] [--transactions <n>]
+
+  Prints tables. A run of all scenarios on all links also writes bench/results.json and bench/plot.svg.
+
+  --quick          a smoke test: short, on loopback and 2 ms; its figures say little
+  --only           scenarios whose names begin so: point-query, two-inserts, throughput-64 …
+  --links          ${LINKS.join(', ')}
+  --seconds        for each scenario on each link (default 1.5; half as much again on loopback)
+  --transactions   over which the growth of the heap is measured (default 10000; 1000000 takes long)
+`
+
+export interface Options {
+  readonly only: readonly string[]
+  readonly links: readonly LinkName[]
+  readonly pace: Pace
+  readonly transactions: number
+  /** Whether the results are to be kept. */
+  readonly isWhole: boolean
+}
+
+/** The options of the command line; nothing where it asks for help. */
+export function options(): Options | undefined {
+  const { values } = parseArgs({
+    options: {
+      quick: { type: 'boolean', default: false },
+      only: { type: 'string', default: '' },
+      links: { type: 'string' },
+      seconds: { type: 'string' },
+      transactions: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) return undefined
+  const quick = values.quick
+  return {
+    only: values.only.split(',').filter((name) => name !== ''),
+    links: values.links === undefined ? linksOf(quick) : parseLinks(values.links),
+    pace: {
+      seconds: positive('seconds', values.seconds ?? (quick ? '0.1' : '1.5')),
+      fewestRounds: quick ? 1 : 6,
+    },
+    isWhole: !quick && values.only === '' && values.links === undefined,
+    transactions: positive('transactions', values.transactions ?? (quick ? '500' : '10000')),
+  }
+}
+
+function linksOf(quick: boolean): readonly LinkName[] {
+  return quick ? ['loopback', '2 ms'] : LINKS
+}
+
+function parseLinks(list: string): readonly LinkName[] {
+  const asked = list.split(',').map((name) => name.replace(/ ?(ms)?$/, ''))
+  const unknown = asked.find((name) => !LINKS.some((link) => isNamed(link, name)))
+  if (unknown !== undefined) throw new Error(`there is no link ${unknown}\n\n${USAGE}`)
+  return LINKS.filter((link) => asked.some((name) => isNamed(link, name)))
+}
+
+function isNamed(link: LinkName, name: string): boolean {
+  return link === name || link === `${name} ms` || (name === '0' && link === 'loopback')
+}
+
+function positive(name: string, text: string): number {
+  const number = Number(text)
+  if (number > 0 && Number.isFinite(number)) return number
+  throw new Error(`--${name} ${text}: give a number above 0\n\n${USAGE}`)
+}

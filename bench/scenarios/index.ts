@@ -1,0 +1,40 @@
+import type { Probe } from '../probe.ts'
+import type { Scenario } from '../scenario.ts'
+import { batchOfTen } from './batch-of-ten.ts'
+import { fiveLevels } from './five-levels.ts'
+import { heapGrowth } from './heap-growth.ts'
+import { hooks } from './hooks.ts'
+import { insert } from './insert.ts'
+import { insertsTogether } from './inserts-together.ts'
+import { largeRead } from './large-read.ts'
+import { mixedRequest, mixedRequestSaturated } from './mixed-request.ts'
+import { nesting } from './nesting.ts'
+import { openTransactions } from './open-transactions.ts'
+import { pointQueryInside } from './point-query-inside.ts'
+import { pointQuery } from './point-query.ts'
+import { savepoint } from './savepoint.ts'
+import { subscribers } from './subscriber.ts'
+import { throughputs } from './throughput.ts'
+import { twoInserts } from './two-inserts.ts'
+
+/** What is measured in time, in this order. */
+export const scenarios: readonly Scenario[] = [
+  pointQuery,
+  pointQueryInside,
+  largeRead,
+  insert,
+  twoInserts,
+  savepoint,
+  fiveLevels,
+  insertsTogether,
+  batchOfTen,
+  mixedRequest,
+  mixedRequestSaturated,
+  ...throughputs,
+  ...subscribers,
+  hooks,
+  nesting,
+]
+
+/** What is measured in something else. */
+export const probes: readonly Probe[] = [openTransactions, heapGrowth]

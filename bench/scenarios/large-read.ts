@@ -1,0 +1,10 @@
+import { items } from '../layers/schema.ts'
+import { bridgeToHandWritten, bridgeToStock, onEveryLayer, type Scenario } from '../scenario.ts'
+
+export const largeRead: Scenario = {
+  name: 'large-read',
+  title: 'read of 1,000 rows',
+  gives: items,
+  variants: (field) => onEveryLayer(field, (layer) => () => layer.list()),
+  comparisons: [...bridgeToStock({ limit: '1/1' }), ...bridgeToHandWritten({ limit: '1/1' })],
+}
