@@ -95,3 +95,27 @@ export async function marks(): Promise<void> {
   await released.rollbackToSavepoint('two').execute()
   await released.rollback().execute()
 }
+
+export async function batches(): Promise<void> {
+  const [rows, written] = await shared.batch([
+    db.selectFrom('note').select('text'),
+    db.updateTable('note').set({ text: 'a' }),
+  ])
+  expectTypeOf(rows).toEqualTypeOf<{ text: string }[]>()
+  expectTypeOf(written[0]?.numUpdatedRows).toEqualTypeOf<bigint | undefined>()
+  // @ts-expect-error a builder that was executed is a promise
+  await shared.batch([db.selectFrom('note').selectAll().execute()])
+  // @ts-expect-error no builder
+  await shared.batch(['select 1'])
+}
+
+export async function limits(): Promise<void> {
+  await shared.transaction(({ signal }) => expectTypeOf(signal).toEqualTypeOf<AbortSignal>(), {
+    timeout: 100,
+    retry: { limit: 2, onRetry: (_, repetition) => expectTypeOf(repetition).toBeNumber() },
+  })
+  // @ts-expect-error there may be no transaction to limit
+  await shared.transaction(() => undefined, { propagation: 'never', timeout: 100 })
+  // @ts-expect-error milliseconds
+  await shared.transaction(() => undefined, { timeout: '100' })
+}

@@ -66,6 +66,7 @@ export type { AccessMode, IsolationLevel, TransactionModes } from './sql/control
 export type { FrameState, Layer } from './transaction/frame.ts'
 export type { Outcome } from './transaction/outcome.ts'
 export type { HookFunction, HookOptions, Hooks } from './transaction/register-hook.ts'
+export type { BatchItem, BatchResults } from './shared/batch.ts'
 export type { RetryOptions } from './shared/retry.ts'
 export type { MaybeContext, TransactionContext } from './shared/transaction-block.ts'
 export type { MaybeOptions, Propagation, TransactionOptions } from './shared/transaction-options.ts'

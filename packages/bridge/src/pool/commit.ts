@@ -1,6 +1,7 @@
 import {
   describe,
   RollbackOnlyError,
+  StatementSkippedError,
   TransactionAbortedError,
   TransactionOutcomeUnknownError,
 } from '../errors.ts'
@@ -13,7 +14,8 @@ import { Statement } from './statement.ts'
 
 /** How a COMMIT went. */
 export interface Verdict {
-  readonly outcome: Outcome
+  /** `skipped`: a statement of its batch has failed, and the transaction is still open. */
+  readonly outcome: Outcome | 'skipped'
   /** What the caller gets instead of a success. */
   readonly failure?: unknown
 }
@@ -48,11 +50,13 @@ export async function sendCommit(
   connection.wire.queue.dropReleases(frame)
   const doubt = frame.failure
   const commit = new Statement(layer, 'commit')
+  commit.endsBatch = connection.wire.queue.isGathering
   let sent = false
   try {
     await connection.command(commit, frame, () => (sent = true))
   } catch (error) {
     // The tag may have come though the connection broke behind it: that is an answer.
+    if (error instanceof StatementSkippedError) return { outcome: 'skipped', failure: error.cause }
     if (commit.tag === undefined) return failed(frame, error, doubt, sent)
   }
   const outcome = outcomeOfCommit(commit.tag ?? '')

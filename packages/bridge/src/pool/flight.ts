@@ -15,6 +15,8 @@ export interface Flight extends PgQuery {
   riders: readonly string[]
   /** The queries behind it, set before it is sent. */
   others: readonly PgQuery[]
+  /** Whether all of it is sent, or nothing. */
+  isWhole: boolean
   /** How many of all these the server has taken. The next one is what failed, if one did. */
   readonly landed: number
   /** Called when it is about to be written: it is not refused any more. */
@@ -40,6 +42,9 @@ function extend(Query: QueryClass): FlightClass {
     declare landed: number
     declare written: boolean
     declare onWrite: (() => void) | undefined
+    declare isWhole: boolean
+    /** Why one of the others could not be sent, and so none was. */
+    declare refusal: Error | undefined
     declare riders: readonly string[]
     declare others: readonly PgQuery[]
     /** Which of the others is answered now. */
@@ -57,6 +62,8 @@ function extend(Query: QueryClass): FlightClass {
       this.riders = []
       this.others = []
       this.other = undefined
+      this.isWhole = false
+      this.refusal = undefined
       this.landed = 0
       this.written = false
       this.onWrite = undefined
@@ -95,6 +102,7 @@ function extend(Query: QueryClass): FlightClass {
       this.landed = 0
       if (refusal) return refusal
       this.others = this.others.filter((query) => this.#accepts(query, connection, recorder))
+      if (this.isWhole && this.refusal) return this.refusal
 
       this.onWrite?.()
       this.written = true
@@ -119,6 +127,7 @@ function extend(Query: QueryClass): FlightClass {
       const refusal = query.submit(recorder as unknown as PgConnection) ?? recorder.failure
       if (!refusal) return true
       recorder.reset(mark)
+      this.refusal ??= refusal
       query.handleError(refusal, connection)
       return false
     }
@@ -157,6 +166,10 @@ function extend(Query: QueryClass): FlightClass {
     override handleError(error: unknown, connection: PgConnection): void {
       // pg's query reports a value that it can not serialise itself, and `submit` does so again
       if (connection instanceof Recorder) return
+      if (!this.written) return this.#refuse(error, connection)
+      // with COMMIT among them nothing can be lost any more
+      const all = this.riders.length + 1 + this.others.length
+      if (this.isWhole && this.landed === all) return this.handleReadyForQuery(connection)
       // Which of the queries failed: 0 for its own, also where that was skipped behind a rider. If the
       // connection is gone, all have: nobody knows what became of those that were complete.
       const isTold = isServerError(error)
@@ -176,6 +189,16 @@ function extend(Query: QueryClass): FlightClass {
       })
       if (isOwn) super.handleError(error, connection)
       else super.handleReadyForQuery(connection)
+    }
+
+    /** Nothing was sent. The others are told only where they are not to be sent without it. */
+    #refuse(error: unknown, connection: PgConnection): void {
+      if (!this.isWhole) return super.handleError(error, connection)
+      for (const query of this.#takeOthers()) {
+        query.handleError(new StatementSkippedError(query.text ?? '', error), connection)
+      }
+      const isOwn = this.refusal === undefined
+      super.handleError(isOwn ? error : new StatementSkippedError(this.ownText, error), connection)
     }
 
     /** The others, each of which is told once. */

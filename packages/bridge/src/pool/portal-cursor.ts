@@ -62,7 +62,7 @@ export class PortalCursor {
 
   async #open(connection: Connection, frame: Frame, count: number): Promise<unknown[]> {
     const { layer, text, parameters } = this.#statement
-    const Class = portalClass(connection.wire.queryClass)
+    const Class = portalClass(connection.wire.sender.queryClass)
     const portal = new Class(text, parameters, count)
     const trace = QueryTrace.start({
       database: connection.database,

@@ -1,5 +1,6 @@
 import type { Frame } from '../transaction/frame.ts'
 import type { Origin } from '../transaction/origin.ts'
+import { Gathering } from './gathering.ts'
 import type { QueryResult } from './pg.ts'
 import type { Statement } from './statement.ts'
 
@@ -30,6 +31,7 @@ export interface Trip {
 /** What waits on one connection: trips, and the control statements that ride with the trip behind them. */
 export class Queue {
   readonly #items: (Rider | Trip)[] = []
+  #gathering: Gathering | undefined
 
   /** Whether a trip waits. */
   get hasTrips(): boolean {
@@ -43,12 +45,26 @@ export class Queue {
 
   push(item: Rider | Trip): void {
     this.#items.push(item)
+    if (isTrip(item)) this.#gathering?.note(item)
+  }
+
+  /** Gives nothing out while the statements of a batch come; `onRelease` is told of the end. */
+  gather(frame: Frame, goesAlong: (trip: Trip) => boolean, onRelease: () => void): Gathering {
+    this.#gathering = new Gathering(frame, goesAlong, () => {
+      this.#gathering = undefined
+      onRelease()
+    })
+    return this.#gathering
+  }
+
+  get isGathering(): boolean {
+    return this.#gathering !== undefined
   }
 
   /** Takes out the first trip, with the control statements in front of it. */
   shift(): { readonly trip: Trip; readonly riders: readonly Rider[] } | undefined {
     const at = this.#items.findIndex(isTrip)
-    if (at === -1) return undefined
+    if (at === -1 || this.isGathering) return undefined
     const riders = this.#items.splice(0, at) as Rider[]
     return { riders, trip: this.#items.shift() as Trip }
   }

@@ -120,11 +120,12 @@ export class Sender {
       for (const other of others) other.onSend?.()
     }
     flight.riders = riders.map((rider) => rider.sql)
+    flight.isWhole = others.some(({ statement }) => statement?.endsBatch)
     try {
       return await new Promise((resolve, reject) => {
         flight.callback = (error, result) => {
           // refused before anything was written: all that was with it waits for the next statement
-          if (!flight.written) this.#putBack([...riders, ...others])
+          if (!flight.written) this.#putBack(flight.isWhole ? riders : [...riders, ...others])
           else landing?.(flight.landed, error ?? undefined)
           if (error) reject(error)
           else resolve(result as QueryResult)

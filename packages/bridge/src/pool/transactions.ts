@@ -177,6 +177,12 @@ export class Transactions {
     frame.isKeeping = true
     const { outcome, failure } = await sendCommit(this.#connection, frame, layer)
     frame.isKeeping = false
+    if (outcome === 'skipped') {
+      frame.failure ??= failure
+      frame.thrown ??= { error: failure }
+      await this.undo(frame, layer)
+      throw failure
+    }
     this.#connection.stack.end(frame, outcome)
     // the loss of a connection has ended the frame before the answer did
     frame.state = outcome

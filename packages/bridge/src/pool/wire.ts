@@ -3,14 +3,10 @@ import { originHere } from '../transaction/origin.ts'
 import { Cancelling } from './cancelling.ts'
 import { Carrier } from './carrier.ts'
 import type { Flight } from './flight.ts'
-import {
-  acknowledged,
-  isReadTimeout,
-  type PgClient,
-  type QueryClass,
-  type QueryResult,
-} from './pg.ts'
+import { acknowledged, isReadTimeout, type PgClient, type QueryResult } from './pg.ts'
+import type { Gathering } from './gathering.ts'
 import { Queue, type Trip } from './queue.ts'
+import { Quiet } from './quiet.ts'
 import { type OnRide, Sender } from './sender.ts'
 import type { Settings } from './settings.ts'
 import type { Statement } from './statement.ts'
@@ -38,14 +34,14 @@ type Errand = Pick<Trip, 'frame' | 'run'> & Partial<Pick<Trip, 'statement' | 'on
  */
 export class Wire {
   readonly #client: PgClient
-  readonly #sender: Sender
+  readonly sender: Sender
   readonly #observer: WireObserver
   /** What waits: control statements are held back in it. */
   readonly queue = new Queue()
   #current: Trip | undefined
   readonly #cancelling: Cancelling
   #landedAt = 0
-  #quiet: (() => void)[] = []
+  readonly #quiet = new Quiet()
   /** What stands in front leaves at the end of the tick. */
   #isLeaving = false
   /** What is issued together in a transaction leaves together. */
@@ -63,7 +59,7 @@ export class Wire {
     this.#turnTimeout = turnTimeout
     this.#cancelling = new Cancelling((reason) => observer.onCancel(reason))
     this.#client = client
-    this.#sender = new Sender(
+    this.sender = new Sender(
       client,
       send,
       (riders) => observer.onRide(riders),
@@ -86,7 +82,7 @@ export class Wire {
 
   /** What keeps the connection to itself between two of its pages. */
   get stream(): Carrier | undefined {
-    return this.#sender.stream
+    return this.sender.stream
   }
 
   /** Sends a statement behind all that is queued. `onSend` is called when it leaves. */
@@ -99,16 +95,15 @@ export class Wire {
       run: async (riders, others) => {
         // of what moves the transaction the tag counts, also where the connection breaks behind it
         const flies = riders.length + others.length > 0 || statement.command !== undefined
-        if (flies && statement.isRideable)
-          return this.#sender.fly(riders, statement, onSend, others)
+        if (flies && statement.isRideable) return this.sender.fly(riders, statement, onSend, others)
         if (Carrier.isLeft(statement.config)) {
           // nobody will read it: it is not sent
           this.queue.putBack(riders)
           return acknowledged('')
         }
-        if (riders.length > 0) await this.#sender.fly(riders)
+        if (riders.length > 0) await this.sender.fly(riders)
         onSend?.()
-        return this.#sender.query(statement)
+        return this.sender.query(statement)
       },
     }) as Promise<QueryResult>
   }
@@ -123,10 +118,15 @@ export class Wire {
       frame: undefined,
       statement,
       run: async (riders) => {
-        if (riders.length > 0) await this.#sender.fly(riders)
-        return fn((sent) => this.#sender.query(sent))
+        if (riders.length > 0) await this.sender.fly(riders)
+        return fn((sent) => this.sender.query(sent))
       },
     }) as Promise<QueryResult>
+  }
+
+  /** Lets nothing leave while the statements of a batch come. */
+  gather(frame: Frame): Gathering {
+    return this.queue.gather(frame, this.#goesAlong, () => this.#leaveSoon())
   }
 
   /** Has the server give up what is under way, if that belongs to the frame. */
@@ -139,13 +139,8 @@ export class Wire {
   carry(flight: Flight, frame: Frame, onSend?: () => void): Promise<QueryResult> {
     return this.#enqueue({
       frame,
-      run: (riders) => this.#sender.launch(flight, riders, onSend),
+      run: (riders) => this.sender.launch(flight, riders, onSend),
     }) as Promise<QueryResult>
-  }
-
-  /** The client's own class of queries. */
-  get queryClass(): QueryClass {
-    return this.#sender.queryClass
   }
 
   /** Sends what is held back, then lets `fn` speak to the client while nothing else does. */
@@ -153,7 +148,7 @@ export class Wire {
     return this.#enqueue({
       frame,
       run: async (riders) => {
-        if (riders.length > 0) await this.#sender.fly(riders)
+        if (riders.length > 0) await this.sender.fly(riders)
         return fn()
       },
     }) as Promise<T>
@@ -178,8 +173,7 @@ export class Wire {
 
   /** Resolves once no statement is queued or under way; `undefined` where that is so now. */
   quiet(): Promise<void> | undefined {
-    if (this.#isQuiet) return undefined
-    return new Promise((resolve) => this.#quiet.push(resolve))
+    return this.#isQuiet ? undefined : this.#quiet.wait()
   }
 
   get #isQuiet(): boolean {
@@ -191,7 +185,7 @@ export class Wire {
     if (signal?.aborted) return Promise.reject(signal.reason)
     return new Promise((resolve, reject) => {
       const trip: Trip = {
-        asked: this.#sender.carrier && originHere(),
+        asked: this.sender.carrier && originHere(),
         since: performance.now(),
         frame,
         statement,
@@ -276,9 +270,7 @@ export class Wire {
     const next = this.queue.shift()
     if (next === undefined) return
     const { riders, trip } = next
-    const others = this.#goesAlong(trip)
-      ? this.queue.shiftWhile((other) => this.#goesAlong(other))
-      : []
+    const others = this.#goesAlong(trip) ? this.queue.shiftWhile(this.#goesAlong) : []
     this.#current = trip
     void trip.run(riders, others)
     if (!trip.statement?.isSubmittable) return
@@ -289,12 +281,10 @@ export class Wire {
   }
 
   /** Whether a trip can be one of several, before one Sync: in a transaction one failure dooms the rest anyway. */
-  #goesAlong({ frame, statement }: Trip): boolean {
-    return this.#joins && frame !== undefined && !this.hasTimeouts && !!statement?.isJoinable
-  }
+  readonly #goesAlong = ({ frame, statement }: Trip): boolean =>
+    this.#joins && frame !== undefined && !this.hasTimeouts && !!statement?.isJoinable
 
   #tellQuiet(): void {
-    if (this.#quiet.length === 0 || !this.#isQuiet) return
-    for (const resolve of this.#quiet.splice(0)) resolve()
+    if (this.#isQuiet) this.#quiet.tell()
   }
 }

@@ -7,6 +7,7 @@ import type {
 } from '../kysely/types.ts'
 import type { Hooks } from '../transaction/register-hook.ts'
 import type { TransactionFrame, TransactionState } from './frame-view.ts'
+import type { BatchItem, BatchResults } from './batch.ts'
 import type { MaybeContext, TransactionContext } from './transaction-block.ts'
 import type { MaybeOptions, TransactionOptions } from './transaction-options.ts'
 
@@ -67,6 +68,23 @@ export interface SharedConnection<O extends DrizzleLike = DrizzleLike, DB = unkn
     fn: (context: MaybeContext<O, DB, SharedConnection<O, DB>>) => Promise<T> | T,
     options: MaybeOptions,
   ): Promise<T>
+  /**
+   * Sends builders of Drizzle and Kysely, mixed, as one transaction: BEGIN, the statements and COMMIT
+   * leave together, in one round trip; one more rolls back. Inside a transaction they are a savepoint.
+   * All or nothing: rejects with the error of the first that failed. Resolves with their results, in
+   * order and typed. Each item sends one statement; none may depend on the result of another.
+   *
+   * ```ts
+   * const [accounts, audit] = await shared.batch([
+   *   orm.insert(account).values(row).returning(),
+   *   db.insertInto('audit').values(entry),
+   * ])                                                     // begin, insert, insert, commit
+   * ```
+   *
+   * @throws {@link InvalidArgumentError} for anything but builders, before any SQL
+   * @throws {@link TransactionOutcomeUnknownError} when the connection was lost before any error came
+   */
+  batch<const T extends readonly BatchItem[]>(this: void, items: T): Promise<BatchResults<T>>
   /** Makes the transaction of a handle the ambient one while `fn` runs. */
   within<T>(this: void, handle: object, fn: () => Promise<T> | T): Promise<T>
   /** The frame of a handle, with its hooks. */

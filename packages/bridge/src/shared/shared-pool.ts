@@ -12,6 +12,7 @@ import type { SharedConnectionOptions } from '../pool/settings.ts'
 import { withClient } from '../pool/with-client.ts'
 import type { Frame } from '../transaction/frame.ts'
 import type { Hooks } from '../transaction/register-hook.ts'
+import { type BatchItem, runBatch } from './batch.ts'
 import { hooksOn, stateOf, viewOf } from './frame-view.ts'
 import type { SharedConnection, SharedKysely } from './shared-connection.ts'
 import { runTransaction } from './transaction-block.ts'
@@ -150,6 +151,7 @@ class SharedPool {
       kysely: (options?: KyselyOptions) => shared.#make(options),
       transaction: (fn: (context: never) => unknown, options?: TransactionOptions | MaybeOptions) =>
         runTransaction(database, (lease) => shared.#contextOf(lease) as never, fn, options),
+      batch: (items: readonly BatchItem[]) => runBatch(database, items),
       within: async (handle: object, fn: () => unknown) => {
         const { lease } = shared.#held(handle)
         const frame = lease.frame ?? shared.#frameOf(handle)

@@ -1,0 +1,101 @@
+import {
+  InvalidArgumentError,
+  StatementSkippedError,
+  TransactionOutcomeUnknownError,
+} from '../errors.ts'
+import { kindOf } from '../pool/adopt.ts'
+import type { Database } from '../pool/database.ts'
+import type { Lease } from '../pool/lease.ts'
+import { Statement } from '../pool/statement.ts'
+import { beginSql } from '../sql/control-sql.ts'
+
+/** A statement that was built and not yet sent: a builder of Drizzle or of Kysely. */
+export interface BatchItem {
+  execute(...args: never[]): Promise<unknown>
+}
+
+/** What each item of a batch resolves with, in their order. */
+export type BatchResults<T extends readonly BatchItem[]> = {
+  -readonly [K in keyof T]: T[K] extends { execute(...args: never[]): Promise<infer R> } ? R : never
+}
+
+/** Sends built statements as one transaction, before one Sync. */
+export async function runBatch(
+  database: Database,
+  items: readonly BatchItem[],
+): Promise<unknown[]> {
+  if (!Array.isArray(items)) {
+    throw new InvalidArgumentError(
+      `batch() was given ${kindOf(items)}; give it an array of builders`,
+    )
+  }
+  items.forEach((item: Partial<BatchItem> | null | undefined, index) => {
+    if (typeof item?.execute === 'function') return
+    throw new InvalidArgumentError(
+      `item ${index} of the batch is ${kindOf(item)}; give builders of Drizzle or Kysely that were not executed`,
+    )
+  })
+  if (items.length === 0) return []
+  return database.block('shared', (lease) => sendTogether(database, lease, items), { joins: false })
+}
+
+async function sendTogether(
+  database: Database,
+  lease: Lease,
+  items: readonly BatchItem[],
+): Promise<unknown[]> {
+  const send = (text: string) => database.query(new Statement('shared', text), lease)
+  await send(beginSql({}))
+  const frame = lease.opened
+  if (frame === undefined) throw new Error('a batch has a frame of its own')
+  const gathering = lease.connection.wire.gather(frame)
+  const results: Promise<unknown>[] = []
+  let isComplete = true
+  let isKept = true
+  await database.body(lease, async () => {
+    // one after the other, so that they leave in their order whatever way each has through its layer
+    for (const item of items) {
+      isComplete = await gathering.start(() => {
+        const result = (async () => item.execute())()
+        results.push(result)
+        return result
+      })
+      if (!isComplete) return
+    }
+  })
+  const settled = Promise.allSettled(results)
+  // COMMIT may only be on its way before their answers where it can not be run without them
+  if (isComplete && !gathering.isWhole) {
+    gathering.release()
+    isKept = (await settled).every(({ status }) => status === 'fulfilled')
+  }
+  const ended = Promise.allSettled([send(isComplete && isKept ? 'commit' : 'rollback')])
+  gathering.release()
+  const [end] = await ended
+  const outcomes = await settled
+  if (!frame.ended) await send('rollback')
+  // then it is not known what became of them, whatever each was told
+  if (end?.status === 'rejected' && end.reason instanceof TransactionOutcomeUnknownError) {
+    throw end.reason
+  }
+  const first = isComplete
+    ? outcomes.find((outcome) => outcome.status === 'rejected' && !isSkipped(outcome.reason))
+    : outcomes.at(-1)
+  if (first?.status === 'rejected') throw first.reason
+  if (!isComplete) throw elsewhere()
+  if (end?.status === 'rejected') throw end.reason
+  return outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value : undefined))
+}
+
+/** Whether a statement failed only because another of the batch did; a layer may have wrapped that. */
+function isSkipped(error: unknown): boolean {
+  const { cause } = (error ?? {}) as { cause?: unknown }
+  return error instanceof StatementSkippedError || cause instanceof StatementSkippedError
+}
+
+function elsewhere(): InvalidArgumentError {
+  return new InvalidArgumentError(
+    'an item of the batch has sent nothing over this connection: it was built by another database, or served by a cache. ' +
+      'What it did elsewhere is done; nothing of the others was sent',
+  )
+}
