@@ -21,9 +21,9 @@ function log(options: Omit<LogOptions, 'write'> = {}): () => string {
             /^(.{9}) *(\+?)\d+\.\d\dms/,
             (_, layer: string, rides: string) => `${layer}${`${rides}1.00ms`.padStart(9)}`,
           )
-          .replace(/tx=(\d+)(\S*)( *)/, (_, id: string, rest: string, blanks: string) => {
+          .replace(/tx=(\d+)(\S*) */, (_, id: string, rest: string) => {
             if (!ids.includes(id)) ids.push(id)
-            return `tx=${ids.indexOf(id) + 1}${rest}${' '.repeat(blanks.length + id.length - 1)}`
+            return `tx=${ids.indexOf(id) + 1}${rest}`.padEnd(15)
           }),
       )
       .join('\n')

@@ -18,7 +18,7 @@ export class LeasedConnection implements DatabaseConnection {
     this.connection = connection
     this.database = database
     this.borrower = borrower
-    for (const key of ownSecrets(connection)) Object.defineProperty(this, key, { value: ignore })
+    for (const key of ownSecrets(connection)) Reflect.set(this, key, ignore)
   }
 
   async executeQuery<R>(query: CompiledQuery, ...rest: never[]): Promise<QueryResult<R>> {
@@ -83,12 +83,20 @@ export class AbortableConnection extends LeasedConnection {
   }
 }
 
+const secrets = new WeakMap<object, readonly symbol[]>()
+
 /**
  * The methods by which Kysely's driver marks its own connection, for instance to discard it when a
  * rollback failed. The bridge finds out itself what must be discarded, so they do nothing here.
  */
 function ownSecrets(connection: DatabaseConnection): readonly symbol[] {
-  return Object.getOwnPropertySymbols(Object.getPrototypeOf(connection))
+  const prototype = Object.getPrototypeOf(connection) as object
+  let own = secrets.get(prototype)
+  if (own === undefined) {
+    own = Object.getOwnPropertySymbols(prototype)
+    secrets.set(prototype, own)
+  }
+  return own
 }
 
 function ignore(): void {}

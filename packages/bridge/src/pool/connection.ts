@@ -156,6 +156,7 @@ export class Connection implements WireObserver {
   }
 
   onRide(riders: readonly Rider[]): (landed: number, error?: unknown) => void {
+    if (riders.length === 0) return ignore
     const traces = riders.map((rider) => {
       const trace = QueryTrace.start({
         database: this.database,
@@ -237,8 +238,6 @@ export class Connection implements WireObserver {
       // of its failure the statement behind it will tell
       if (this.names.isStale(name) && frame.failure === undefined) {
         this.command(forgetting(name), frame).catch(() => undefined)
-        // both may leave together
-        this.names.forget(name)
       }
       const answer = this.wire.send(statement, frame, trace && (() => trace.left(this)))
       answer.catch((error: unknown) => this.names.hasFailed(name, error))
@@ -277,6 +276,8 @@ export class Connection implements WireObserver {
       )
     }
     if (status === 'E') {
+      // the error is known: of one that left together with this one
+      if (this.stack.frames.some(({ failure }) => failure !== undefined)) return undefined
       // only who speaks to the client directly can have swallowed the error
       this.stack.top?.abort(
         new TransactionDriftError('a statement has failed in the hands of withClient(), unheard'),
@@ -295,3 +296,5 @@ export class Connection implements WireObserver {
     return drift
   }
 }
+
+function ignore(): void {}

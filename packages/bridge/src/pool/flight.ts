@@ -179,13 +179,20 @@ function extend(Query: QueryClass): FlightClass {
         // the client forgets a name that fails, but could not see this one behind a rider
         delete connection.submittedNamedStatements[this.ownName]
       }
+      const skipped: PgQuery[] = []
       this.#takeOthers().forEach((query, index) => {
         const at = index + 1
         if (at < failed) return query.handleReadyForQuery(connection)
         if (query.name !== undefined) delete connection.submittedNamedStatements[query.name]
-        const isSkipped = isTold && at > failed
-        const { text = '' } = query
-        query.handleError(isSkipped ? new StatementSkippedError(text, error) : error, connection)
+        if (isTold && at > failed) skipped.push(query)
+        else query.handleError(error, connection)
+      })
+      // The first error is the error: who waits for all of them hears of that first, whatever way the
+      // answer has through a layer.
+      setImmediate(() => {
+        for (const query of skipped) {
+          query.handleError(new StatementSkippedError(query.text ?? '', error), connection)
+        }
       })
       if (isOwn) super.handleError(error, connection)
       else super.handleReadyForQuery(connection)

@@ -63,8 +63,14 @@ export class Queue {
 
   /** Takes out the first trip, with the control statements in front of it. */
   shift(): { readonly trip: Trip; readonly riders: readonly Rider[] } | undefined {
+    if (this.#items.length === 0 || this.isGathering) return undefined
+    const [first] = this.#items
+    if (first !== undefined && isTrip(first)) {
+      this.#items.shift()
+      return { trip: first, riders: NONE }
+    }
     const at = this.#items.findIndex(isTrip)
-    if (at === -1 || this.isGathering) return undefined
+    if (at === -1) return undefined
     const riders = this.#items.splice(0, at) as Rider[]
     return { riders, trip: this.#items.shift() as Trip }
   }
@@ -139,6 +145,8 @@ export class Queue {
     return this.#items.findIndex((item) => item.frame === frame && !isTrip(item) && OPENS[item.op])
   }
 }
+
+const NONE: readonly Rider[] = []
 
 const OPENS: { readonly [O in Rider['op']]: boolean } = {
   begin: true,

@@ -117,7 +117,10 @@ export class Sender {
     flight.onWrite = () => {
       landing = this.#onRide(riders)
       onSend?.()
-      for (const other of others) other.onSend?.()
+      // but for those that could not be written
+      for (const { onSend: onOtherSend, statement } of others) {
+        if (flight.others.some((part) => part === statement?.flight)) onOtherSend?.()
+      }
     }
     flight.riders = riders.map((rider) => rider.sql)
     flight.isWhole = others.some(({ statement }) => statement?.endsBatch)

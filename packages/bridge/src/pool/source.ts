@@ -49,7 +49,7 @@ export abstract class Source {
       const isOpen = status === 'T' || status === 'E'
       const { isDoubtful, lost } = connection
       const discarded = discard || isOpen || isDoubtful || lost !== undefined
-      const listeners = client.listeners('error')
+      const listeners = discarded ? client.listeners('error') : []
       giveBack(discarded)
       client.removeListener('notice', connection.onNotice)
       if (!discarded) client.removeListener('error', connection.onError)

@@ -1,10 +1,22 @@
 import { type ControlCommand, controlCommand, isOneCommand } from '../sql/control-command.ts'
+import { leavesAlone } from '../sql/leaves-alone.ts'
 import type { Layer } from '../transaction/frame.ts'
 import type { Origin } from '../transaction/origin.ts'
 import type { PgQuery, QueryConfig, QueryResult, Submittable } from './pg.ts'
 
-/** What `pg` reads of a query's configuration, beside its name. */
-const CONFIG_KEYS = ['text', 'values', 'types', 'rowMode', 'queryMode', 'binary', 'query_timeout']
+/** What `pg` reads of a query's configuration. */
+const CONFIG_KEYS = [
+  'text',
+  'name',
+  'values',
+  'types',
+  'rows',
+  'rowMode',
+  'queryMode',
+  'binary',
+  'portal',
+  'query_timeout',
+]
 
 type Callback = (error: unknown, result?: QueryResult) => void
 
@@ -31,6 +43,8 @@ export class Statement {
     this.layer = layer
     this.config = config as string | QueryConfig | Submittable
     this.values = Array.isArray(values) ? values : undefined
+    // it may leave later: what the caller does with its objects until then is not about it
+    if (layer === 'pg') this.#keep()
     this.callback = (typeof values === 'function' ? values : callback) as Callback | undefined
     this.command = controlCommand(this.text, this.#isSingle)
   }
@@ -48,10 +62,11 @@ export class Statement {
 
   /** Sends it under another name. */
   rename(name: string): void {
-    const config: Record<string, unknown> = { name }
-    const given = this.config as unknown as Record<string, unknown>
-    for (const key of CONFIG_KEYS) if (given[key] !== undefined) config[key] = given[key]
-    this.config = config
+    this.config = { ...copyOf(this.config as QueryConfig), name }
+  }
+
+  #keep(): void {
+    if (typeof this.config === 'object' && !this.isSubmittable) this.config = copyOf(this.config)
   }
 
   get parameters(): readonly unknown[] {
@@ -66,7 +81,9 @@ export class Statement {
 
   /** Whether control statements can ride with it: one command, sent by `pg` itself. */
   get isRideable(): boolean {
-    return !this.isSubmittable && (this.#isSingle || isOneCommand(this.text))
+    // what is fetched page by page asks for its pages itself
+    const isPaged = Boolean((this.config as QueryConfig).rows)
+    return !this.isSubmittable && !isPaged && (this.#isSingle || isOneCommand(this.text))
   }
 
   /**
@@ -81,7 +98,7 @@ export class Statement {
   get isJoinable(): boolean {
     const isAlone = this.isSubmittable || this.hasTimeout || this.signal !== undefined
     if (isAlone || (this.command !== undefined && !this.endsBatch)) return false
-    return !(this.config as QueryConfig).rows && this.isRideable
+    return this.isRideable && !leavesAlone(this.text)
   }
 
   /** Whether it takes a frame back, or keeps a savepoint: not to be cancelled with that. */
@@ -98,4 +115,13 @@ export class Statement {
   get #isSingle(): boolean {
     return this.parameters.length > 0 || this.name !== undefined
   }
+}
+
+function copyOf(given: object): QueryConfig {
+  const copy: Record<string, unknown> = {}
+  for (const key of CONFIG_KEYS) {
+    const value = (given as Record<string, unknown>)[key]
+    if (value !== undefined) copy[key] = value
+  }
+  return copy
 }

@@ -71,7 +71,12 @@ export class Wire {
 
   /** Whether `pg` may give a statement up while it still runs. */
   get hasTimeouts(): boolean {
-    return this.#hasTimeouts || Boolean(this.#client.connectionParameters?.query_timeout)
+    return this.#hasTimeouts || this.#timesOut
+  }
+
+  /** Whether the client gives up each statement after a time. */
+  get #timesOut(): boolean {
+    return Boolean(this.#client.connectionParameters?.query_timeout)
   }
 
   /** When something last happened here, as `performance.now()` tells it. */
@@ -282,7 +287,7 @@ export class Wire {
 
   /** Whether a trip can be one of several, before one Sync: in a transaction one failure dooms the rest anyway. */
   readonly #goesAlong = ({ frame, statement }: Trip): boolean =>
-    this.#joins && frame !== undefined && !this.hasTimeouts && !!statement?.isJoinable
+    this.#joins && frame !== undefined && !this.#timesOut && !!statement?.isJoinable
 
   #tellQuiet(): void {
     if (this.#isQuiet) this.#quiet.tell()

@@ -41,7 +41,7 @@ export type ControlCommand =
  */
 export function controlCommand(text: string, single: boolean): ControlCommand | undefined {
   const several = !single && text.includes(';')
-  if (!several) return command(new Scanner(text))
+  if (!several) return mayControl(text) ? command(new Scanner(text)) : undefined
 
   const scanner = new Scanner(text)
   const first = command(scanner)
@@ -53,6 +53,14 @@ export function controlCommand(text: string, single: boolean): ControlCommand | 
     scanner.skipCommand()
   }
   return control ? { kind: 'several' } : undefined
+}
+
+/** Whether a text can begin with a control command: nearly all others are told by their first letters. */
+function mayControl(text: string): boolean {
+  const first = text.charCodeAt(0) | 0x20
+  // select; insert, update, delete, with
+  if (first === 0x73) return (text.charCodeAt(2) | 0x20) !== 0x6c
+  return first !== 0x69 && first !== 0x75 && first !== 0x64 && first !== 0x77
 }
 
 /** Whether something but blanks and comments follows the first `;`: the extended protocol takes one command. */
