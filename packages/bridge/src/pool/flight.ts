@@ -217,10 +217,8 @@ function extend(Query: QueryClass): FlightClass {
 
     override handleCopyInResponse(connection: PgConnection): void {
       super.handleCopyInResponse(connection)
-      // The server ignored the Sync that came while it waited for data, and waits for another. What
-      // comes behind it here has ended the wait, and its Sync counts.
-      const isLast = this.landed === this.riders.length + this.others.length
-      if (isLast && this.requiresPreparation()) connection.sync()
+      // The server ignored the Sync that came while it waited for data, and waits for another.
+      if (this.requiresPreparation()) connection.sync()
     }
   }
 }
