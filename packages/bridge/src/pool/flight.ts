@@ -189,11 +189,12 @@ function extend(Query: QueryClass): FlightClass {
       })
       // The first error is the error: who waits for all of them hears of that first, whatever way the
       // answer has through a layer.
-      setImmediate(() => {
+      const tellSkipped = (): void => {
         for (const query of skipped) {
           query.handleError(new StatementSkippedError(query.text ?? '', error), connection)
         }
-      })
+      }
+      if (skipped.length > 0) setImmediate(tellSkipped)
       if (isOwn) super.handleError(error, connection)
       else super.handleReadyForQuery(connection)
     }

@@ -21,7 +21,8 @@ export function watchStream(
       const origin = stream.statement?.origin
       trip.refuse(behindStream('for a turn on the connection', timeout, trip.asked, origin))
     }
-    setTimeout(look, timeout / 2)
+    setTimeout(look, timeout / 2).unref()
   }
-  setTimeout(look, timeout)
+  // nothing waits for the clock of a stream that is over
+  setTimeout(look, timeout).unref()
 }
