@@ -1,4 +1,4 @@
-import { isSharedConnectionError, Rollback } from 'shared-connection'
+import { isSharedConnectionError, Rollback, StatementSkippedError } from 'shared-connection'
 
 /** The error that a program throws by itself. */
 export class Boom extends Error {
@@ -15,6 +15,8 @@ export function wordFor(error: unknown): string {
   if (error instanceof Rollback) return 'Rollback'
   const { cause, name } = error
   if (error.constructor.name === 'DrizzleQueryError') return wordFor(cause)
+  // what the server has skipped is told what the server tells to what it has not
+  if (error instanceof StatementSkippedError) return error.code
   if (isSharedConnectionError(error)) {
     if (!CAUSED.has(name)) return name
     return cause === undefined ? name : `${name} by ${wordFor(cause)}`

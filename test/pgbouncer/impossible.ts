@@ -16,8 +16,6 @@ export const impossible: readonly Impossible[] = [
       'reuse.test.ts': [
         'a prepared query of Drizzle goes over its connection',
         '$client.query() with a name goes over its connection',
-        'a prepared query of Drizzle is one statement, and the client goes back',
-        '$client.query() with a name is one statement, and the client goes back',
       ],
       'types-parsers.test.ts': ['statements with names see what they see alone'],
     },

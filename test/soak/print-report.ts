@@ -8,7 +8,10 @@ const EXPLAINED = [
   // all clients held by transactions that each want one more
   /^PoolExhaustedError$/,
   // a session that was ended, a statement that was cancelled
-  /^error (57P01|57014|25P02)$/,
+  /^error (57P01|57014)$/,
+  // what was sent behind a statement that had failed, or together with it
+  /^error 25P02$/,
+  /^StatementSkippedError$/,
   /^Error: Connection terminated/,
   /^Error: the network is gone$/,
   /^Error: Client has encountered a connection error/,

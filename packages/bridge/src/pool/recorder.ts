@@ -5,19 +5,21 @@ type Message = (connection: PgConnection) => void
 /** How far a recorder had come. */
 interface Mark {
   readonly messages: number
-  readonly names: Record<string, string>
+  readonly names: number
 }
 
 /** Stands in for the connection while queries write themselves, and keeps what they wrote. */
 export class Recorder {
   readonly stream = {}
   readonly parsedStatements: Record<string, string>
-  submittedNamedStatements: Record<string, string>
+  readonly submittedNamedStatements: Record<string, string>
   /** Why values could not be serialised. */
   failure: Error | null = null
   /** Whether it ends with a Sync. */
   isExtended = false
   readonly #messages: Message[] = []
+  /** The names that are new in it. */
+  readonly #names: string[] = []
   readonly #submitted: Record<string, string>
 
   constructor(connection: PgConnection) {
@@ -26,7 +28,12 @@ export class Recorder {
     this.submittedNamedStatements = { ...this.#submitted }
   }
 
-  parse(message: object): void {
+  parse(message: { readonly name?: unknown }): void {
+    const { name } = message
+    if (typeof name === 'string') this.#names.push(name)
+    // nothing may fail once others are written
+    else if (name !== undefined)
+      this.failure = new TypeError('the name of a query must be a string')
     this.#messages.push((connection) => connection.parse(message))
   }
 
@@ -66,13 +73,13 @@ export class Recorder {
 
   /** Remembers how far it has come, for {@link reset}. */
   mark(): Mark {
-    return { messages: this.#messages.length, names: { ...this.submittedNamedStatements } }
+    return { messages: this.#messages.length, names: this.#names.length }
   }
 
   /** Forgets what was written since. */
   reset({ messages, names }: Mark): void {
     this.#messages.splice(messages)
-    this.submittedNamedStatements = names
+    for (const name of this.#names.splice(names)) delete this.submittedNamedStatements[name]
     this.failure = null
   }
 
