@@ -43,6 +43,7 @@ function extend(Query: QueryClass): FlightClass {
     declare written: boolean
     declare onWrite: (() => void) | undefined
     declare isWhole: boolean
+    declare failure: unknown
     /** Why one of the others could not be sent, and so none was. */
     declare refusal: Error | undefined
     declare riders: readonly string[]
@@ -97,6 +98,8 @@ function extend(Query: QueryClass): FlightClass {
       // Names are checked and values serialised before anything is written: if that fails, nothing
       // was sent, and the control statements can ride with another query.
       this.landed = this.riders.length
+      // what needs no preparation alone is answered as text
+      if (!super.requiresPreparation()) this.binary = false
       const recorder = new Recorder(connection)
       const refusal = super.submit(recorder as unknown as PgConnection) ?? recorder.failure
       this.landed = 0
@@ -175,6 +178,7 @@ function extend(Query: QueryClass): FlightClass {
       const isTold = isServerError(error)
       const failed = isTold ? Math.max(this.landed - this.riders.length, 0) : 0
       const isOwn = failed === 0
+      if (isOwn) this.failure = error
       if (isOwn && this.ownName !== undefined) {
         // the client forgets a name that fails, but could not see this one behind a rider
         delete connection.submittedNamedStatements[this.ownName]
@@ -229,13 +233,43 @@ export const partClass = perClass(extendToPart)
 
 function extendToPart(Query: QueryClass): QueryClass {
   return class extends Query {
+    declare failure: unknown
+
+    override submit(connection: PgConnection): Error | null | undefined | void {
+      // what needs no preparation alone is answered as text
+      if (!super.requiresPreparation()) this.binary = false
+      return super.submit(connection)
+    }
+
     override requiresPreparation(): boolean {
       return true
     }
 
     override handleError(error: unknown, connection: PgConnection): void {
       // the flight reports it, once
-      if (!(connection instanceof Recorder)) super.handleError(error, connection)
+      if (connection instanceof Recorder) return
+      this.failure = error
+      super.handleError(error, connection)
+    }
+  }
+}
+
+/** The class of the queries that are sent in a transaction alone. */
+export const loneClass = perClass(extendToLone)
+
+function extendToLone(Query: QueryClass): QueryClass {
+  return class extends Query {
+    declare failure: unknown
+    declare query_timeout: number | undefined
+
+    constructor(config: unknown, values?: unknown) {
+      super(config, values)
+      this.query_timeout = (config as QueryConfig | undefined)?.query_timeout
+    }
+
+    override handleError(error: unknown, connection: PgConnection): void {
+      this.failure = error
+      super.handleError(error, connection)
     }
   }
 }

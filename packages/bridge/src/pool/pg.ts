@@ -70,6 +70,8 @@ export interface PgQuery extends Submittable {
   text?: string
   binary?: unknown
   callback?: ((error: Error | null | undefined, result?: QueryResult) => void) | undefined
+  /** What the server has said, where a type parser of the user's has failed before. */
+  failure?: unknown
   readonly _result: QueryResult & { _types?: unknown; addCommandComplete(message: unknown): void }
   requiresPreparation(): boolean
 }

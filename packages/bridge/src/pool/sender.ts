@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { Carrier } from './carrier.ts'
-import { type Flight, flightClass, partClass } from './flight.ts'
+import { type Flight, flightClass, loneClass, partClass } from './flight.ts'
 import {
   acknowledged,
   type PgClient,
@@ -51,9 +51,28 @@ export class Sender {
   }
 
   /** Sends a statement as it is, alone. */
-  query(statement: Statement): Promise<QueryResult> {
+  query(statement: Statement, isInFrame: boolean): Promise<QueryResult> {
     if (statement.isSubmittable) return this.#carry(statement)
+    if (isInFrame) return this.#sendLone(statement)
     return this.#send.call(this.#client, statement.config, statement.values) as Promise<QueryResult>
+  }
+
+  /** In a transaction it is the server's error that counts, whatever a type parser has thrown before. */
+  async #sendLone(statement: Statement): Promise<QueryResult> {
+    const Lone = loneClass(this.queryClass)
+    const query = new Lone(statement.config, statement.values)
+    statement.flight = query
+    try {
+      return await new Promise((resolve, reject) => {
+        query.callback = (error, result) => {
+          if (error) reject(error)
+          else resolve(result as QueryResult)
+        }
+        this.#send.call(this.#client, query)
+      })
+    } catch (error) {
+      throw recaptured(error)
+    }
   }
 
   #carry(statement: Statement): Promise<QueryResult> {

@@ -108,7 +108,7 @@ export class Wire {
         }
         if (riders.length > 0) await this.sender.fly(riders)
         onSend?.()
-        return this.sender.query(statement)
+        return this.sender.query(statement, frame !== undefined)
       },
     }) as Promise<QueryResult>
   }
@@ -124,7 +124,7 @@ export class Wire {
       statement,
       run: async (riders) => {
         if (riders.length > 0) await this.sender.fly(riders)
-        return fn((sent) => this.sender.query(sent))
+        return fn((sent) => this.sender.query(sent, false))
       },
     }) as Promise<QueryResult>
   }
@@ -198,7 +198,8 @@ export class Wire {
         refuse: reject,
         settle: (error, result) => {
           if (error !== undefined) {
-            this.#observer.onLanded(frame, error)
+            const said = isReadTimeout(error) ? undefined : statement?.flight?.failure
+            this.#observer.onLanded(frame, said ?? error)
             return reject(error)
           }
           if (statement !== undefined && result !== undefined) {

@@ -1,0 +1,50 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { setImmediate } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { note, useRecordedApp } from './support.ts'
+
+const { app } = useRecordedApp()
+
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
+
+/** Whether what they refer to is gone, once the collector had its chances. */
+async function areCollected(references: readonly WeakRef<object>[]): Promise<boolean> {
+  for (let round = 0; round < 20; round++) {
+    await setImmediate()
+    collect()
+    if (references.every((reference) => reference.deref() === undefined)) return true
+  }
+  return false
+}
+
+/** Asks for rows, and gives only weak references to the answers. */
+async function answers(): Promise<WeakRef<object>[]> {
+  const results = await Promise.all([
+    note(app, 'a'),
+    app.pool.query('select repeat($1, 1000) from generate_series(1, 100)', ['x']),
+    app.pool.query('select 1'),
+  ])
+  return results.map(({ rows }) => new WeakRef(rows))
+}
+
+test('the rows of statements that left together are free while their transaction goes on', async () => {
+  await app.shared.transaction(async () => {
+    const references = await answers()
+    // the client keeps its last query
+    await app.pool.query('select 2')
+    expect(await areCollected(references)).toBe(true)
+  })
+})
+
+test('the rows in front of an error are free, too', async () => {
+  await app.shared
+    .transaction(async () => {
+      const references = await answers()
+      const failing = app.pool.query('select 1 / 0').catch(() => undefined)
+      await Promise.all([failing, app.pool.query('select 1').catch(() => undefined)])
+      expect(await areCollected(references)).toBe(true)
+    })
+    .catch((error: Error) => expect(error.name).toBe('TransactionAbortedError'))
+})
