@@ -98,3 +98,8 @@ export class Carrier implements Submittable {
     this.#done()
   }
 }
+
+/** Why a session ends whose stream nobody reads on: the server would wait for ever. */
+export function leftStream(): Error {
+  return new Error('a stream was left before its end')
+}

@@ -112,13 +112,7 @@ export class Connection implements WireObserver {
     frame: Frame | undefined,
     onSend?: () => void,
   ): Promise<QueryResult> {
-    const trace = QueryTrace.start({
-      database: this.database,
-      layer: statement.layer,
-      sql: statement.text,
-      control: statement.command?.kind,
-      frame,
-    })
+    const trace = this.trace(statement, frame)
     const answer = this.wire.send(statement, frame, () => {
       onSend?.()
       trace?.left(this)
@@ -157,18 +151,7 @@ export class Connection implements WireObserver {
 
   onRide(riders: readonly Rider[]): (landed: number, error?: unknown) => void {
     if (riders.length === 0) return ignore
-    const traces = riders.map((rider) => {
-      const trace = QueryTrace.start({
-        database: this.database,
-        layer: rider.frame.layer,
-        sql: rider.sql,
-        control: rider.op === 'set' ? 'set-transaction' : rider.op,
-        ridden: true,
-        frame: rider.frame,
-      })
-      trace?.left(this)
-      return trace
-    })
+    const traces = queryChannel.hasSubscribers ? riders.map((rider) => this.#traceOf(rider)) : []
     return (landed, error) => {
       // What comes behind the one that failed was skipped by the server. An error that is not the
       // server's (a timeout of the client's) tells nothing of them: they will take effect.
@@ -179,6 +162,19 @@ export class Connection implements WireObserver {
       traces[landed]?.failed(error)
       this.#onRiderFailed(failed, error)
     }
+  }
+
+  #traceOf(rider: Rider): QueryTrace | undefined {
+    const trace = QueryTrace.start({
+      database: this.database,
+      layer: rider.frame.layer,
+      sql: rider.sql,
+      control: rider.op === 'set' ? 'set-transaction' : rider.op,
+      ridden: true,
+      frame: rider.frame,
+    })
+    trace?.left(this)
+    return trace
   }
 
   onAnswer(statement: Statement, result: QueryResult): void {

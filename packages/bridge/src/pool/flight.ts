@@ -193,12 +193,7 @@ function extend(Query: QueryClass): FlightClass {
       })
       // The first error is the error: who waits for all of them hears of that first, whatever way the
       // answer has through a layer.
-      const tellSkipped = (): void => {
-        for (const query of skipped) {
-          query.handleError(new StatementSkippedError(query.text ?? '', error), connection)
-        }
-      }
-      if (skipped.length > 0) setImmediate(tellSkipped)
+      if (skipped.length > 0) setImmediate(tellSkipped, skipped, error, connection)
       if (isOwn) super.handleError(error, connection)
       else super.handleReadyForQuery(connection)
     }
@@ -206,9 +201,7 @@ function extend(Query: QueryClass): FlightClass {
     /** Nothing was sent. The others are told only where they are not to be sent without it. */
     #refuse(error: unknown, connection: PgConnection): void {
       if (!this.isWhole) return super.handleError(error, connection)
-      for (const query of this.#takeOthers()) {
-        query.handleError(new StatementSkippedError(query.text ?? '', error), connection)
-      }
+      tellSkipped(this.#takeOthers(), error, connection)
       const isOwn = this.refusal === undefined
       super.handleError(isOwn ? error : new StatementSkippedError(this.ownText, error), connection)
     }
@@ -228,29 +221,9 @@ function extend(Query: QueryClass): FlightClass {
   }
 }
 
-/** The class of the queries that go along with a flight. */
-export const partClass = perClass(extendToPart)
-
-function extendToPart(Query: QueryClass): QueryClass {
-  return class extends Query {
-    declare failure: unknown
-
-    override submit(connection: PgConnection): Error | null | undefined | void {
-      // what needs no preparation alone is answered as text
-      if (!super.requiresPreparation()) this.binary = false
-      return super.submit(connection)
-    }
-
-    override requiresPreparation(): boolean {
-      return true
-    }
-
-    override handleError(error: unknown, connection: PgConnection): void {
-      // the flight reports it, once
-      if (connection instanceof Recorder) return
-      this.failure = error
-      super.handleError(error, connection)
-    }
+function tellSkipped(queries: readonly PgQuery[], cause: unknown, connection: PgConnection): void {
+  for (const query of queries) {
+    query.handleError(new StatementSkippedError(query.text ?? '', cause), connection)
   }
 }
 
@@ -270,6 +243,28 @@ function extendToLone(Query: QueryClass): QueryClass {
     override handleError(error: unknown, connection: PgConnection): void {
       this.failure = error
       super.handleError(error, connection)
+    }
+  }
+}
+
+/** The class of the queries that go along with a flight. */
+export const partClass = perClass(extendToPart)
+
+function extendToPart(Query: QueryClass): QueryClass {
+  return class extends loneClass(Query) {
+    override submit(connection: PgConnection): Error | null | undefined | void {
+      // what needs no preparation alone is answered as text
+      if (!super.requiresPreparation()) this.binary = false
+      return super.submit(connection)
+    }
+
+    override requiresPreparation(): boolean {
+      return true
+    }
+
+    override handleError(error: unknown, connection: PgConnection): void {
+      // the flight reports it, once
+      if (!(connection instanceof Recorder)) super.handleError(error, connection)
     }
   }
 }

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { Carrier } from './carrier.ts'
+import { Carrier, leftStream } from './carrier.ts'
 import { type Flight, flightClass, loneClass, partClass } from './flight.ts'
 import {
   acknowledged,
@@ -87,8 +87,7 @@ export class Sender {
       const { once } = config as Partial<Readable>
       once?.call(config, 'close', () => {
         if (this.carrier !== carrier || !Carrier.isLeft(config)) return
-        // nobody reads on, so the server would wait for ever
-        const left = new Error('a stream was left before its end')
+        const left = leftStream()
         this.#end(left)
         reject(left)
       })

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { Readable } from 'node:stream'
 import { currentLink, Link, runIn } from '../transaction/scope.ts'
-import { Carrier } from './carrier.ts'
+import { Carrier, leftStream } from './carrier.ts'
 import { Connection } from './connection.ts'
 import type { Database } from './database.ts'
 import { whenIdle } from './idle.ts'
@@ -52,7 +52,7 @@ async function settled(connection: Connection): Promise<void> {
   if (active === undefined || !Carrier.isLeft(active)) return busy
   // some close what they had open, and some do not
   if (!active.closed) await Promise.race([busy, once(active, 'close')])
-  if (whenIdle(client)) connection.end(new Error('a stream was left before its end'))
+  if (whenIdle(client)) connection.end(leftStream())
 }
 
 /** The connection whose client the calling code has in its hands already. */
