@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { HookError, Rollback, TransactionOutcomeUnknownError } from 'shared-connection'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { sleeping } from '../sabotage/support.ts'
+import { interruptSleep, sleeping } from '../sabotage/support.ts'
 import { useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 import { type Speaker, speakers } from '../setup/worlds.ts'
@@ -128,10 +128,7 @@ describe('retry', () => {
       ),
     )
     await sleeping(app)
-    await app.observer.query(
-      `select pg_terminate_backend(pid) from pg_stat_activity
-        where datname = current_database() and wait_event = 'PgSleep'`,
-    )
+    await interruptSleep(app, 'pg_terminate_backend')
     expect(await failing).toBeInstanceOf(TransactionOutcomeUnknownError)
     expect(runs).toBe(1)
     expect(await app.rows()).toEqual([])

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 import { speakers } from '../setup/worlds.ts'
-import { sleeping } from '../sabotage/support.ts'
+import { interruptSleep, sleeping } from '../sabotage/support.ts'
 import { asksToCancel } from './messages.ts'
 import { FaultyProxy } from './proxy.ts'
 
@@ -55,9 +55,6 @@ describe('a request to cancel', () => {
     await app.shared.transaction(() => speakers[1].note(app, 'next'))
     expect(app.pool.totalCount).toBe(1)
     expect(await app.rows()).toEqual(['next'])
-    await app.observer.query(
-      `select pg_cancel_backend(pid) from pg_stat_activity
-        where datname = current_database() and wait_event = 'PgSleep'`,
-    )
+    await interruptSleep(app, 'pg_cancel_backend')
   })
 })

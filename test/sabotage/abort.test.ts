@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, inject, test, vi } from 'vites
 import { type App, useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 import { speakers, worlds } from '../setup/worlds.ts'
-import { breathe, sleeping } from './support.ts'
+import { breathe, interruptSleep, sleeping } from './support.ts'
 
 const app = useApp({ pool: { max: 1 } })
 
@@ -179,10 +179,7 @@ describe.skipIf(!hasSignals)('a statement of Kysely that is given up', () => {
         await sleeping(app)
         controller.abort(new Error('given up'))
         expect((await waiting).message).toBe('given up')
-        await app.observer.query(
-          `select pg_cancel_backend(pid) from pg_stat_activity
-            where datname = current_database() and wait_event = 'PgSleep'`,
-        )
+        await interruptSleep(app, 'pg_cancel_backend')
         throw await running
       }),
     )

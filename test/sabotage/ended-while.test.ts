@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { TransactionOutcomeUnknownError } from 'shared-connection'
 import { describe, expect, test } from 'vitest'
-import { breathe, gate, sleeping } from '../sabotage/support.ts'
+import { breathe, gate, interruptSleep, sleeping } from '../sabotage/support.ts'
 import { useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 
@@ -63,9 +63,7 @@ describe('shared.transaction() that is ended from outside', () => {
       ),
     )
     await sleeping(app)
-    await app.observer.query(
-      `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`,
-    )
+    await interruptSleep(app, 'pg_terminate_backend')
     while (told.length === 0) await setTimeout(1)
     expect(told).toEqual(['unknown'])
     controller.abort(reason)

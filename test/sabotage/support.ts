@@ -64,3 +64,14 @@ export async function sleeping(app: App): Promise<void> {
     await setImmediate()
   }
 }
+
+/** Cancels what sleeps in `pg_sleep` for the application, or ends its session, from outside. */
+export async function interruptSleep(
+  app: App,
+  how: 'pg_cancel_backend' | 'pg_terminate_backend',
+): Promise<void> {
+  await app.observer.query(
+    `select ${how}(pid) from pg_stat_activity
+      where datname = current_database() and wait_event = 'PgSleep'`,
+  )
+}
