@@ -199,8 +199,9 @@ export class Connection implements WireObserver {
     this.client.connection.stream.destroy()
   }
 
-  onLanded(frame: Frame | undefined, error?: unknown): unknown {
+  onLanded(frame: Frame | undefined, error?: unknown, statement?: Statement): unknown {
     if (error !== undefined) {
+      if (frame !== undefined && statement?.opens) this.wire.drop(frame, notSent)
       // pg has stopped waiting, but the statement runs on: nobody else may get the client meanwhile
       const isRunning = this.client.readyForQuery === false && !isServerError(error)
       if (isRunning && this.wire.hasTimeouts) this.isDoubtful = true
@@ -252,6 +253,7 @@ export class Connection implements WireObserver {
     if (op === 'begin' || op === 'savepoint') {
       frame.failure ??= error
       this.stack.end(frame, 'rolled-back')
+      this.wire.drop(frame, notSent)
     }
     victim?.abort(error)
     this.turns.pass(notSent)

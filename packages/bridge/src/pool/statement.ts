@@ -101,6 +101,12 @@ export class Statement {
     return this.isRideable && !leavesAlone(this.text)
   }
 
+  /** Whether it opens a frame. */
+  get opens(): boolean {
+    const kind = this.command?.kind
+    return kind === 'begin' || kind === 'savepoint'
+  }
+
   /** Whether it takes a frame back, or keeps a savepoint: not to be cancelled with that. */
   get undoes(): boolean {
     const kind = this.command?.kind

@@ -23,7 +23,7 @@ export interface WireObserver {
   /** What is under way is not wanted any more. Resolves when that can hit nothing which is sent later. */
   onCancel(reason: unknown): Promise<void>
   /** A trip has ended. Gives back an error where the server is not where it should be. */
-  onLanded(frame: Frame | undefined, error?: unknown): unknown
+  onLanded(frame: Frame | undefined, error?: unknown, statement?: Statement): unknown
 }
 
 type Errand = Pick<Trip, 'frame' | 'run'> & Partial<Pick<Trip, 'statement' | 'onSend'>>
@@ -159,9 +159,12 @@ export class Wire {
     }) as Promise<T>
   }
 
-  /** Takes everything of the frame, and of those inside it, out of the queue; refuses the statements. */
+  /** Takes all of a frame that is over out of the queue. What would take it back has nothing left to do. */
   drop(frame: Frame, refusal: (frame: Frame) => unknown): void {
-    for (const trip of this.queue.drop(frame)) trip.refuse(refusal(trip.frame ?? frame))
+    for (const trip of this.queue.drop(frame)) {
+      if (trip.statement?.undoes) trip.settle(undefined, acknowledged(''))
+      else trip.refuse(refusal(trip.frame ?? frame))
+    }
     this.#tellQuiet()
   }
 
@@ -199,7 +202,7 @@ export class Wire {
         settle: (error, result) => {
           if (error !== undefined) {
             const said = isReadTimeout(error) ? undefined : statement?.flight?.failure
-            this.#observer.onLanded(frame, said ?? error)
+            this.#observer.onLanded(frame, said ?? error, statement)
             return reject(error)
           }
           if (statement !== undefined && result !== undefined) {
