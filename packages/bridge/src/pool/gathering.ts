@@ -1,5 +1,5 @@
 import type { Frame } from '../transaction/frame.ts'
-import type { Trip } from './queue.ts'
+import type { Trip } from './trip.ts'
 
 /** The statements of a batch on their way to the queue, which gives nothing out meanwhile. */
 export class Gathering {

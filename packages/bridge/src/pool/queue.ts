@@ -1,8 +1,6 @@
 import type { Frame } from '../transaction/frame.ts'
-import type { Origin } from '../transaction/origin.ts'
 import { Gathering } from './gathering.ts'
-import type { QueryResult } from './pg.ts'
-import type { Statement } from './statement.ts'
+import { Trip } from './trip.ts'
 
 /** A control statement that waits for the next real statement, to ride in front of it. */
 export interface Rider {
@@ -10,22 +8,6 @@ export interface Rider {
   readonly op: 'begin' | 'savepoint' | 'set' | 'release'
   readonly sql: string
   readonly frame: Frame
-}
-
-/** What goes over the wire in one trip: a statement, or somebody who speaks to the client directly. */
-export interface Trip {
-  /** When it was asked for, as `performance.now()` tells it, and where, if that may matter. */
-  readonly since: number
-  readonly asked: Origin | undefined
-  readonly frame: Frame | undefined
-  readonly statement: Statement | undefined
-  /** Called when it leaves. */
-  readonly onSend: (() => void) | undefined
-  /** Sends it, with what rides in front of it and what goes along behind it. */
-  readonly run: (riders: readonly Rider[], others: readonly Trip[]) => Promise<unknown>
-  /** Tells what the server has answered. */
-  readonly settle: (error: unknown, result?: QueryResult) => void
-  readonly refuse: (error: unknown) => void
 }
 
 /** What waits on one connection: trips, and the control statements that ride with the trip behind them. */
@@ -156,5 +138,5 @@ const OPENS: { readonly [O in Rider['op']]: boolean } = {
 }
 
 function isTrip(item: Rider | Trip): item is Trip {
-  return 'run' in item
+  return item instanceof Trip
 }

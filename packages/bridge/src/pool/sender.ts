@@ -9,11 +9,15 @@ import {
   type QueryResult,
   type Submittable,
 } from './pg.ts'
-import type { Rider, Trip } from './queue.ts'
+import type { Rider } from './queue.ts'
 import type { Statement } from './statement.ts'
+import type { Trip } from './trip.ts'
 
 /** Told when control statements leave. Gives back who is told of the landing. */
 export type OnRide = (riders: readonly Rider[]) => (landed: number, error?: unknown) => void
+
+/** Told how something went on the wire. */
+export type Done = (error: unknown, result?: QueryResult) => void
 
 /** Speaks to the client: one call is one trip. */
 export class Sender {
@@ -22,14 +26,19 @@ export class Sender {
   readonly #onRide: OnRide
   readonly #putBack: (items: readonly (Rider | Trip)[]) => void
   readonly #end: (reason: Error) => void
+  readonly #settle: (trip: Trip, error: unknown, result?: QueryResult) => void
   /** What keeps the connection to itself until it is done. */
   carrier: Carrier | undefined
 
-  /** `putBack` takes what was refused before anything of it was sent; `end` ends the session. */
+  /**
+   * `settle` is told of the trips that go along with others; `putBack` takes what was refused before
+   * anything of it was sent; `end` ends the session.
+   */
   constructor(
     client: PgClient,
     send: PgClient['query'],
     onRide: OnRide,
+    settle: (trip: Trip, error: unknown, result?: QueryResult) => void,
     putBack: (items: readonly (Rider | Trip)[]) => void,
     end: (reason: Error) => void,
   ) {
@@ -37,6 +46,7 @@ export class Sender {
     this.#client = client
     this.#send = send
     this.#onRide = onRide
+    this.#settle = settle
     this.#putBack = putBack
   }
 
@@ -50,87 +60,97 @@ export class Sender {
     return (this.#client.constructor as unknown as { Query: QueryClass }).Query
   }
 
-  /** Sends a statement as it is, alone. */
-  query(statement: Statement, isInFrame: boolean): Promise<QueryResult> {
-    if (statement.isSubmittable) return this.#carry(statement)
-    if (isInFrame) return this.#sendLone(statement)
-    return this.#send.call(this.#client, statement.config, statement.values) as Promise<QueryResult>
-  }
-
-  /** In a transaction it is the server's error that counts, whatever a type parser has thrown before. */
-  async #sendLone(statement: Statement): Promise<QueryResult> {
-    const Lone = loneClass(this.queryClass)
-    const query = new Lone(statement.config, statement.values)
-    statement.flight = query
-    try {
-      return await new Promise((resolve, reject) => {
-        query.callback = (error, result) => {
-          if (error) reject(error)
-          else resolve(result as QueryResult)
-        }
-        this.#send.call(this.#client, query)
-      })
-    } catch (error) {
-      throw recaptured(error)
+  /** Sends the statement of a trip, with what rides in front of it and what goes along behind it. */
+  send(trip: Trip, riders: readonly Rider[], others: readonly Trip[], done: Done): void {
+    const { onSend } = trip
+    const statement = trip.statement as Statement
+    const alone = (): void => {
+      onSend?.()
+      this.query(statement, done)
     }
+    const isAlone = riders.length === 0 && others.length === 0
+    if (!isAlone && statement.isRideable) {
+      return this.fly(riders, statement, done, onSend, others)
+    }
+    if (statement.isSubmittable && Carrier.isLeft(statement.config)) {
+      // nobody will read it: it is not sent
+      this.#putBack(riders)
+      return done(undefined, acknowledged(''))
+    }
+    if (isAlone) return alone()
+    this.fly(riders, undefined, (error) => {
+      if (error === undefined) alone()
+      else done(error)
+    })
   }
 
-  #carry(statement: Statement): Promise<QueryResult> {
+  /** Sends a statement as it is, alone. */
+  query(statement: Statement, done: Done): void {
+    if (statement.isSubmittable) return this.#carry(statement, done)
+    // of what has failed in a transaction the server's error counts, whatever a type parser has
+    // thrown before
+    const query = new (loneClass(this.queryClass))(statement.config, statement.values)
+    statement.flight = query
+    query.callback = (error, result) => done(error ?? undefined, result)
+    this.#submit(query, done)
+  }
+
+  #carry(statement: Statement, done: Done): void {
     const { config, origin } = statement
-    return new Promise((resolve, reject) => {
-      const carrier = new Carrier(config as Submittable, origin, (error) => {
-        this.carrier = undefined
-        if (error === undefined) resolve(acknowledged(''))
-        else reject(error)
-      })
-      this.carrier = carrier
-      const { once } = config as Partial<Readable>
-      once?.call(config, 'close', () => {
-        if (this.carrier !== carrier || !Carrier.isLeft(config)) return
-        const left = leftStream()
-        this.#end(left)
-        reject(left)
-      })
-      statement.isDelivered = true
-      this.#send.call(this.#client, carrier)
+    const carrier = new Carrier(config as Submittable, origin, (error) => {
+      this.carrier = undefined
+      done(error, acknowledged(''))
     })
+    this.carrier = carrier
+    const { once } = config as Partial<Readable>
+    once?.call(config, 'close', () => {
+      if (this.carrier !== carrier || !Carrier.isLeft(config)) return
+      const left = leftStream()
+      this.#end(left)
+      done(left)
+    })
+    statement.isDelivered = true
+    this.#submit(carrier, done)
   }
 
   /** Sends a statement, or nothing, with what rides in front of it and what goes along behind it. */
   fly(
     riders: readonly Rider[],
-    statement?: Statement,
+    statement: Statement | undefined,
+    done: Done,
     onSend?: () => void,
-    others: readonly Trip[] = [],
-  ): Promise<QueryResult> {
+    others: readonly Trip[] = NONE,
+  ): void {
     const Flight = flightClass(this.queryClass)
     // an empty text is a statement too: the server answers it with nothing
     const flight = new Flight(statement?.config ?? '', statement?.values)
     if (statement !== undefined) statement.flight = flight
-    flight.others = others.map((trip) => this.#partOf(trip))
-    return this.launch(flight, riders, onSend, others)
+    if (others.length > 0) flight.others = others.map((trip) => this.#partOf(trip))
+    this.launch(flight, riders, done, onSend, others)
   }
 
   /** The query of a trip that goes along with another. */
-  #partOf({ statement, settle }: Trip): PgQuery {
+  #partOf(trip: Trip): PgQuery {
+    const { statement } = trip
     const { binary, _types } = this.#client
     const Part = partClass(this.queryClass)
     const part = new Part(statement?.config, statement?.values)
     // as `Client.query` does for what it is given
     if (binary) part.binary ||= true
     part._result._types ??= _types
-    part.callback = (error, result) => settle(error ? recaptured(error) : undefined, result)
+    part.callback = (error, result) => this.#settle(trip, error ?? undefined, result)
     if (statement !== undefined) statement.flight = part
     return part
   }
 
   /** Sends a query of the bridge's own, with the same. */
-  async launch(
+  launch(
     flight: Flight,
     riders: readonly Rider[],
+    done: Done,
     onSend?: () => void,
-    others: readonly Trip[] = [],
-  ): Promise<QueryResult> {
+    others: readonly Trip[] = NONE,
+  ): void {
     let landing: ReturnType<OnRide> | undefined
     flight.onWrite = () => {
       landing = this.#onRide(riders)
@@ -142,25 +162,22 @@ export class Sender {
     }
     flight.riders = riders.map((rider) => rider.sql)
     flight.isWhole = others.some(({ statement }) => statement?.endsBatch)
+    flight.callback = (error, result) => {
+      // refused before anything was written: all that was with it waits for the next statement
+      if (!flight.written) this.#putBack(flight.isWhole ? riders : [...riders, ...others])
+      else landing?.(flight.landed, error ?? undefined)
+      done(error ?? undefined, result)
+    }
+    this.#submit(flight, done)
+  }
+
+  #submit(query: Submittable, done: Done): void {
     try {
-      return await new Promise((resolve, reject) => {
-        flight.callback = (error, result) => {
-          // refused before anything was written: all that was with it waits for the next statement
-          if (!flight.written) this.#putBack(flight.isWhole ? riders : [...riders, ...others])
-          else landing?.(flight.landed, error ?? undefined)
-          if (error) reject(error)
-          else resolve(result as QueryResult)
-        }
-        this.#send.call(this.#client, flight)
-      })
+      this.#send.call(this.#client, query)
     } catch (error) {
-      throw recaptured(error)
+      done(error)
     }
   }
 }
 
-/** As pg does: gives an error a trace that leads to the caller instead of the socket. */
-function recaptured<E>(error: E): E {
-  if (error instanceof Error) Error.captureStackTrace(error)
-  return error
-}
+const NONE: readonly never[] = []

@@ -1,5 +1,6 @@
 import { behindStream } from './behind-stream.ts'
-import type { Queue, Trip } from './queue.ts'
+import type { Queue } from './queue.ts'
+import type { Trip } from './trip.ts'
 
 /**
  * Ends what waits behind a stream while nothing happens on that: its reader may be what waits.

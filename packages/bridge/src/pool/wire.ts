@@ -1,16 +1,16 @@
 import type { Frame } from '../transaction/frame.ts'
-import { originHere } from '../transaction/origin.ts'
 import { Cancelling } from './cancelling.ts'
 import { Carrier } from './carrier.ts'
 import type { Flight } from './flight.ts'
 import { acknowledged, isReadTimeout, type PgClient, type QueryResult } from './pg.ts'
 import type { Gathering } from './gathering.ts'
-import { Queue, type Trip } from './queue.ts'
+import { Queue, type Rider } from './queue.ts'
 import { Quiet } from './quiet.ts'
-import { type OnRide, Sender } from './sender.ts'
+import { type Done, type OnRide, Sender } from './sender.ts'
 import type { Settings } from './settings.ts'
 import type { Statement } from './statement.ts'
 import { watchStream } from './stream-clock.ts'
+import { type Speak, Trip } from './trip.ts'
 
 /** Who is told what happened on the wire. */
 export interface WireObserver {
@@ -25,8 +25,6 @@ export interface WireObserver {
   /** A trip has ended. Gives back an error where the server is not where it should be. */
   onLanded(frame: Frame | undefined, error?: unknown, statement?: Statement): unknown
 }
-
-type Errand = Pick<Trip, 'frame' | 'run'> & Partial<Pick<Trip, 'statement' | 'onSend'>>
 
 /**
  * The queue of one physical connection: statements leave in the order in which they came, one trip
@@ -63,6 +61,7 @@ export class Wire {
       client,
       send,
       (riders) => observer.onRide(riders),
+      (trip, error, result) => this.#settle(trip, error, result),
       (items) => this.queue.putBack(items),
       (reason) => observer.end(reason),
     )
@@ -93,24 +92,7 @@ export class Wire {
   /** Sends a statement behind all that is queued. `onSend` is called when it leaves. */
   send(statement: Statement, frame: Frame | undefined, onSend?: () => void): Promise<QueryResult> {
     this.#hasTimeouts ||= statement.hasTimeout
-    return this.#enqueue({
-      frame,
-      statement,
-      onSend,
-      run: async (riders, others) => {
-        // of what moves the transaction the tag counts, also where the connection breaks behind it
-        const flies = riders.length + others.length > 0 || statement.command !== undefined
-        if (flies && statement.isRideable) return this.sender.fly(riders, statement, onSend, others)
-        if (Carrier.isLeft(statement.config)) {
-          // nobody will read it: it is not sent
-          this.queue.putBack(riders)
-          return acknowledged('')
-        }
-        if (riders.length > 0) await this.sender.fly(riders)
-        onSend?.()
-        return this.sender.query(statement, frame !== undefined)
-      },
-    }) as Promise<QueryResult>
+    return this.#enqueue(new Trip(frame, statement, onSend))
   }
 
   /** Lets `fn` send statements, one after the other, while nothing else is sent. */
@@ -119,14 +101,12 @@ export class Wire {
     fn: (send: (statement: Statement) => Promise<QueryResult>) => Promise<QueryResult>,
   ): Promise<QueryResult> {
     this.#hasTimeouts ||= statement.hasTimeout
-    return this.#enqueue({
-      frame: undefined,
-      statement,
-      run: async (riders) => {
-        if (riders.length > 0) await this.sender.fly(riders)
-        return fn((sent) => this.sender.query(sent, false))
-      },
-    }) as Promise<QueryResult>
+    return this.#enqueue(
+      new Trip(undefined, statement, undefined, async (riders) => {
+        await this.#flyAlone(riders)
+        return fn((sent) => promised((done) => this.sender.query(sent, done)))
+      }),
+    )
   }
 
   /** Lets nothing leave while the statements of a batch come. */
@@ -142,27 +122,28 @@ export class Wire {
 
   /** Sends a query of the bridge's own, which can be sent more than once. */
   carry(flight: Flight, frame: Frame, onSend?: () => void): Promise<QueryResult> {
-    return this.#enqueue({
-      frame,
-      run: (riders) => this.sender.launch(flight, riders, onSend),
-    }) as Promise<QueryResult>
+    const launch: Speak = (riders) =>
+      promised((done) => this.sender.launch(flight, riders, done, onSend))
+    return this.#enqueue(new Trip(frame, undefined, onSend, launch))
   }
 
   /** Sends what is held back, then lets `fn` speak to the client while nothing else does. */
   hold<T>(frame: Frame | undefined, fn: () => Promise<T>): Promise<T> {
-    return this.#enqueue({
-      frame,
-      run: async (riders) => {
-        if (riders.length > 0) await this.sender.fly(riders)
-        return fn()
-      },
-    }) as Promise<T>
+    const speak: Speak = async (riders) => {
+      await this.#flyAlone(riders)
+      return fn()
+    }
+    return this.#enqueue(new Trip(frame, undefined, undefined, speak))
+  }
+
+  async #flyAlone(riders: readonly Rider[]): Promise<void> {
+    if (riders.length > 0) await promised((done) => this.sender.fly(riders, undefined, done))
   }
 
   /** Takes all of a frame that is over out of the queue. What would take it back has nothing left to do. */
   drop(frame: Frame, refusal: (frame: Frame) => unknown): void {
     for (const trip of this.queue.drop(frame)) {
-      if (trip.statement?.undoes) trip.settle(undefined, acknowledged(''))
+      if (trip.statement?.undoes) this.#settle(trip, undefined, acknowledged(''))
       else trip.refuse(refusal(trip.frame ?? frame))
     }
     this.#tellQuiet()
@@ -188,44 +169,14 @@ export class Wire {
     return this.#current === undefined && !this.queue.hasTrips
   }
 
-  #enqueue({ frame, statement, onSend, run }: Errand): Promise<unknown> {
-    const signal = statement?.signal
+  #enqueue<T>(trip: Trip): Promise<T> {
+    const signal = trip.statement?.signal
     if (signal?.aborted) return Promise.reject(signal.reason)
-    return new Promise((resolve, reject) => {
-      const trip: Trip = {
-        asked: this.sender.carrier && originHere(),
-        since: performance.now(),
-        frame,
-        statement,
-        onSend,
-        refuse: reject,
-        settle: (error, result) => {
-          if (error !== undefined) {
-            const said = isReadTimeout(error) ? undefined : statement?.flight?.failure
-            this.#observer.onLanded(frame, said ?? error, statement)
-            return reject(error)
-          }
-          if (statement !== undefined && result !== undefined) {
-            this.#observer.onAnswer(statement, result)
-          }
-          const drift = this.#observer.onLanded(frame)
-          if (drift === undefined) resolve(result)
-          else reject(drift)
-        },
-        run: (riders, others) =>
-          run(riders, others).then(
-            (result) => this.#land(trip, undefined, result as QueryResult),
-            (error: unknown) => {
-              // a transaction must not wait for what it will not keep
-              if (frame !== undefined && isReadTimeout(error)) this.#cancel(error)
-              this.#land(trip, error)
-            },
-          ),
-      }
-      this.queue.push(trip)
-      if (signal !== undefined) this.#watch(trip, signal)
-      this.#leaveSoon()
-    })
+    if (this.sender.carrier !== undefined) trip.waits()
+    this.queue.push(trip)
+    if (signal !== undefined) this.#watch(trip, signal)
+    this.#leaveSoon()
+    return trip.answer as Promise<T>
   }
 
   /** Takes a trip out of the queue when it is not wanted any more, or ends it under way. */
@@ -244,14 +195,30 @@ export class Wire {
     this.#cancelling.start(reason, () => this.#current !== trip)
   }
 
+  /** Tells a trip what the server has answered. */
+  #settle(trip: Trip, error: unknown, result?: QueryResult): void {
+    const { frame, statement } = trip
+    if (error !== undefined) {
+      const said = isReadTimeout(error) ? undefined : statement?.flight?.failure
+      this.#observer.onLanded(frame, said ?? error, statement)
+      return trip.fail(error)
+    }
+    if (statement !== undefined && result !== undefined) this.#observer.onAnswer(statement, result)
+    const drift = this.#observer.onLanded(frame)
+    if (drift === undefined) trip.resolve(result)
+    else trip.refuse(drift)
+  }
+
   /** The trip is over, as soon as nothing is on its way to the server that would hit the next one. */
   #land(trip: Trip, error: unknown, result?: QueryResult): void {
+    // a stream can end twice: when it is left, and when its session ends for that
+    if (this.#current !== trip) return
     const { underWay } = this.#cancelling
     if (underWay !== undefined) {
       void underWay.then(() => this.#land(trip, error, result))
       return
     }
-    trip.settle(error, result)
+    this.#settle(trip, error, result)
     this.#current = undefined
     this.#cancelling.stop()
     this.#landedAt = performance.now()
@@ -268,10 +235,12 @@ export class Wire {
     const { first } = this.queue
     if (!this.#joins || first?.frame === undefined) return this.#leave()
     this.#isLeaving = true
-    process.nextTick(() => {
-      this.#isLeaving = false
-      this.#leave()
-    })
+    process.nextTick(this.#leaveNow)
+  }
+
+  readonly #leaveNow = (): void => {
+    this.#isLeaving = false
+    this.#leave()
   }
 
   #leave(): void {
@@ -279,9 +248,15 @@ export class Wire {
     const next = this.queue.shift()
     if (next === undefined) return
     const { riders, trip } = next
-    const others = this.#goesAlong(trip) ? this.queue.shiftWhile(this.#goesAlong) : []
+    const others = this.#goesAlong(trip) ? this.queue.shiftWhile(this.#goesAlong) : NONE
     this.#current = trip
-    void trip.run(riders, others)
+    const done: Done = (error, result) => {
+      // a transaction must not wait for what it will not keep
+      if (trip.frame !== undefined && isReadTimeout(error)) this.#cancel(error)
+      this.#land(trip, error, result)
+    }
+    if (trip.speak === undefined) this.sender.send(trip, riders, others, done)
+    else trip.speak(riders).then((result) => done(undefined, result as QueryResult), done)
     if (!trip.statement?.isSubmittable) return
     watchStream(this.#turnTimeout, this.queue, trip, () => {
       if (this.#current !== trip) return undefined
@@ -296,4 +271,15 @@ export class Wire {
   #tellQuiet(): void {
     if (this.#isQuiet) this.#quiet.tell()
   }
+}
+
+const NONE: readonly Trip[] = []
+
+function promised(start: (done: Done) => void): Promise<QueryResult> {
+  return new Promise((resolve, reject) => {
+    start((error, result) => {
+      if (error === undefined) resolve(result as QueryResult)
+      else reject(error as Error)
+    })
+  })
 }

@@ -1,0 +1,68 @@
+import type { Frame } from '../transaction/frame.ts'
+import { type Origin, originHere } from '../transaction/origin.ts'
+import type { QueryResult } from './pg.ts'
+import type { Rider } from './queue.ts'
+import type { Statement } from './statement.ts'
+
+/** Speaks to the client while nothing else does. Takes what rides in front along. */
+export type Speak = (riders: readonly Rider[]) => Promise<unknown>
+
+/** What goes over the wire in one trip: a statement, or somebody who speaks to the client directly. */
+export class Trip {
+  readonly frame: Frame | undefined
+  readonly statement: Statement | undefined
+  /** Called when it leaves. */
+  readonly onSend: (() => void) | undefined
+  readonly speak: Speak | undefined
+  /** What its sender is told. */
+  readonly answer: Promise<unknown>
+  /** When and where it was asked for, where something was in its way that may stay there. */
+  since = 0
+  asked: Origin | undefined
+  #resolve!: (result: unknown) => void
+  #reject!: (error: unknown) => void
+
+  constructor(
+    frame: Frame | undefined,
+    statement: Statement | undefined,
+    onSend?: () => void,
+    speak?: Speak,
+  ) {
+    this.frame = frame
+    this.statement = statement
+    this.onSend = onSend
+    this.speak = speak
+    this.answer = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+  }
+
+  /** Notes that it waits behind what keeps the connection to itself. */
+  waits(): void {
+    this.since = performance.now()
+    this.asked = originHere()
+  }
+
+  resolve(result: QueryResult | undefined): void {
+    this.#resolve(result)
+  }
+
+  /** Tells that it was not sent. */
+  refuse(error: unknown): void {
+    this.#reject(error)
+  }
+
+  /** Tells what has become of it on the wire. */
+  fail(error: unknown): void {
+    this.#resolve(recaptured(error))
+  }
+}
+
+/** As pg does: gives an error a trace that leads to the caller instead of the socket. */
+async function recaptured(error: unknown): Promise<never> {
+  // from here on V8 follows the promises of those who wait
+  await undefined
+  if (error instanceof Error) Error.captureStackTrace(error)
+  throw error
+}
