@@ -98,7 +98,6 @@ async function beginByHand(
       origin: originAbove(request.entry),
     },
     (opened) => {
-      database.opened(opened, connection)
       if (frame === undefined && lease !== undefined) lease.opened = opened
       return undefined
     },

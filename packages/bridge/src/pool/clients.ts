@@ -74,7 +74,7 @@ export function clientOfLease(database: Database, lease: Lease): PgClient {
     if (lease.isReleased) {
       throw new Error('Release called on client which has already been released to the pool.')
     }
-    void lease.release(Boolean(error)).catch((failure: Error) => process.emitWarning(failure))
+    letGo(lease, error)
   })
 }
 
@@ -95,11 +95,15 @@ export function clientOfConnection(database: Database, connection: Connection): 
     }
     client = facade(connection, query, (error) => {
       const lease = Borrower.current(database)?.lease
-      void lease?.release(Boolean(error)).catch((failure: Error) => process.emitWarning(failure))
+      if (lease !== undefined) letGo(lease, error)
     })
     stable.set(connection, client)
   }
   return client
+}
+
+function letGo(lease: Lease, error: unknown): void {
+  lease.release(Boolean(error))?.catch((failure: Error) => process.emitWarning(failure))
 }
 
 function facade(

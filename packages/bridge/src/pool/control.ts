@@ -100,7 +100,6 @@ async function open(
     parent,
     { layer, scoped, begun, modes, around, origin, signal },
     (frame) => {
-      database.opened(frame, connection)
       lease.opened = frame
       if (lease.link !== undefined && scoped) lease.link.frame = frame
       return lease.giveBack

@@ -47,7 +47,6 @@ export class Database {
   isDisposed = false
   readonly #source: Source
   readonly #fullPool: FullPool
-  readonly #connections = new WeakMap<Frame, Connection>()
 
   constructor(settings: Settings, source: (database: Database) => Source) {
     this.settings = settings
@@ -67,14 +66,7 @@ export class Database {
 
   /** The connection on which a frame is open, or was. */
   connectionOf(frame: Frame): Connection {
-    const connection = this.#connections.get(frame.root)
-    if (connection === undefined) throw new ClientReleasedError('the frame has no connection')
-    return connection
-  }
-
-  /** Notes where a frame was opened. */
-  opened(frame: Frame, connection: Connection): void {
-    if (frame.parent === undefined) this.#connections.set(frame, connection)
+    return frame.session as Connection
   }
 
   /**
@@ -115,7 +107,7 @@ export class Database {
 
   /** Lends a connection: that of the transaction around, or one of its own. */
   async lend(kind: LeaseKind, layer: Layer, wish: Wish = {}): Promise<Lease> {
-    if (this.isDisposed) throw new DisposeError('this shared connection was disposed of')
+    this.#assertUsable()
     const { link, origin, on, signal } = wish
     const joins = wish.joins ?? this.settings.nesting === 'join'
     const parent = wish.parent === undefined ? this.ambient : (wish.parent ?? undefined)
@@ -127,7 +119,7 @@ export class Database {
     }
     if (on !== undefined) return new Lease(on.connection, { kind, layer, joins, link, origin })
     const held = heldTransactions(currentLink(), this)
-    const loan = await this.#fullPool.wait(held, () => this.#source.borrow(layer), signal)
+    const loan = await this.#fullPool.borrow(layer, held, signal)
     return new Lease(loan.connection, { kind, layer, joins, link, origin, signal, loan })
   }
 
@@ -183,12 +175,19 @@ export class Database {
   }
 
   async #once(statement: Statement, link: Link | undefined): Promise<QueryResult> {
-    const lease = await this.lend('plain', statement.layer, { parent: null })
+    this.#assertUsable()
+    const held = heldTransactions(link, this)
+    const loan = await this.#fullPool.borrow(statement.layer, held)
     try {
-      return await lease.connection.execute(statement, undefined, link)
+      return await loan.connection.execute(statement, undefined, link)
     } finally {
-      await lease.release()
+      const back = loan.giveBack()
+      if (back !== undefined) await back
     }
+  }
+
+  #assertUsable(): void {
+    if (this.isDisposed) throw new DisposeError('this shared connection was disposed of')
   }
 }
 

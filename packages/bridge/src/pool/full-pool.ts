@@ -1,23 +1,17 @@
 import { PoolExhaustedError } from '../errors.ts'
-import type { Frame } from '../transaction/frame.ts'
+import type { Frame, Layer } from '../transaction/frame.ts'
 import { linesOf, type Origin, originHere } from '../transaction/origin.ts'
 import { behindStream } from './behind-stream.ts'
-import { leaveToTheNext, orAborted } from './or-aborted.ts'
-import type { Loan, Source } from './source.ts'
-
-/** A wait for a client, by code that keeps transactions waiting. */
-interface Wait {
-  readonly held: ReadonlySet<Frame>
-  readonly asked: Origin
-  /** Ends it. */
-  readonly end: AbortController
-}
+import type { Loan } from './loan.ts'
+import type { Source } from './source.ts'
+import { Wait } from './wait.ts'
 
 /** Finds and ends waits for a client that would never come. */
 export class FullPool {
   readonly #source: Source
   readonly #timeout: number
   readonly #waits = new Set<Wait>()
+  #timer: NodeJS.Timeout | undefined
 
   constructor(source: Source, turnTimeout: number) {
     this.#source = source
@@ -25,27 +19,26 @@ export class FullPool {
   }
 
   /**
-   * Waits for a client for code that keeps the transactions `held` waiting; refuses where that would
-   * be for ever. Who aborts `signal` waits no more, and leaves the client to the next.
+   * Borrows a client for code that keeps the transactions `held` waiting; refuses where that would
+   * wait for ever. Who aborts `signal` waits no more, and leaves the client to the next.
    */
-  async wait(
-    held: ReadonlySet<Frame>,
-    borrow: () => Promise<Loan>,
-    signal?: AbortSignal,
-  ): Promise<Loan> {
-    if (held.size === 0 && signal === undefined && !this.#isFull) return borrow()
+  borrow(layer: Layer, held: ReadonlySet<Frame>, signal?: AbortSignal): Promise<Loan> {
+    const waits = held.size > 0 || signal !== undefined || this.#isFull
+    return waits ? this.#wait(layer, held, signal) : this.#source.borrow(layer)
+  }
+
+  async #wait(layer: Layer, held: ReadonlySet<Frame>, signal?: AbortSignal): Promise<Loan> {
     // where it can not be needed, the stack is not worth its price
     const isTold = held.size > 0 || this.#source.streams.length > 0
-    const wait: Wait = { held, asked: isTold ? originHere() : {}, end: new AbortController() }
-    const giveUp = (): void => wait.end.abort(signal?.reason)
+    const wait = new Wait(held, isTold ? originHere() : {})
+    const giveUp = (): void => wait.end(signal?.reason)
     signal?.addEventListener('abort', giveUp)
-    const clock = this.#watch(wait)
-    if (held.size > 0) this.#waits.add(wait)
+    this.#waits.add(wait)
+    if (this.#timeout > 0) this.#timer ??= setTimeout(this.#look, this.#timeout)
     try {
       this.#refuseNewest()
-      wait.end.signal.throwIfAborted()
-      const borrowing = borrow()
-      const loan = await orAborted(borrowing, wait.end.signal, () => leaveToTheNext(borrowing))
+      wait.throwIfEnded()
+      const loan = await wait.for(this.#source.borrow(layer))
       this.#waits.delete(wait)
       // the last client that could have come to another has come here
       this.#refuseNewest()
@@ -53,7 +46,10 @@ export class FullPool {
     } finally {
       this.#waits.delete(wait)
       signal?.removeEventListener('abort', giveUp)
-      clearTimeout(clock.timer)
+      if (this.#waits.size === 0) {
+        clearTimeout(this.#timer)
+        this.#timer = undefined
+      }
     }
   }
 
@@ -65,33 +61,31 @@ export class FullPool {
   #refuseNewest(): void {
     if (!this.#isFull) return
     const holders = new Set<Frame>()
-    for (const { held } of this.#waits) {
-      for (const root of held) if (!root.ended) holders.add(root)
+    let newest: Wait | undefined
+    for (const wait of this.#waits) {
+      for (const root of wait.held) if (!root.ended) holders.add(root)
+      if (wait.held.size > 0) newest = wait
     }
     if (holders.size < this.#source.lent) return
-    const newest = [...this.#waits].at(-1)
-    newest?.end.abort(exhausted(this.#source.capacity, holders, newest.asked))
+    newest?.end(exhausted(this.#source.capacity, holders, newest.asked))
   }
 
   /**
-   * Ends the wait when a stream outside any transaction holds a client, and nothing has happened on
-   * any client for the time of a turn: the code that reads the stream may be what waits here.
+   * Ends what waits while a stream outside any transaction holds a client, and nothing has happened
+   * on any client for the time of a turn: the code that reads the stream may be what waits here.
    */
-  #watch(wait: Wait): { timer?: NodeJS.Timeout } {
+  readonly #look = (): void => {
     const timeout = this.#timeout
-    const source = this.#source
-    const clock: { timer?: NodeJS.Timeout } = {}
-    if (timeout === 0) return clock
-    const began = performance.now()
-    const look = (): void => {
-      const [stream] = source.streams
-      const idle = stream === undefined ? 0 : performance.now() - Math.max(began, source.idleSince)
+    const [stream] = this.#source.streams
+    const idleSince = stream === undefined ? Infinity : this.#source.idleSince
+    let next = timeout
+    for (const wait of this.#waits) {
+      const idle = performance.now() - Math.max(wait.began, idleSince)
       // timers may fire a fraction of a millisecond early
-      if (idle < timeout - 1) clock.timer = setTimeout(look, timeout - idle)
-      else wait.end.abort(behindStream(WHAT, timeout, wait.asked, stream?.origin))
+      if (idle >= timeout - 1) wait.end(behindStream(WHAT, timeout, wait.asked, stream?.origin))
+      else next = Math.min(next, timeout - idle)
     }
-    clock.timer = setTimeout(look, timeout)
-    return clock
+    this.#timer = setTimeout(this.#look, next)
   }
 }
 

@@ -3,7 +3,7 @@ import type { Frame, Layer } from '../transaction/frame.ts'
 import type { Origin } from '../transaction/origin.ts'
 import type { Link } from '../transaction/scope.ts'
 import type { Connection } from './connection.ts'
-import type { Loan } from './source.ts'
+import type { Loan } from './loan.ts'
 
 /** What a lease is for. */
 export type LeaseKind =
@@ -90,11 +90,18 @@ export class Lease {
   /**
    * Gives the connection back. What is still open on it is rolled back: in somebody's hands by
    * closing it, in a block because its layer has left it. Inside a transaction the connection stays
-   * with that.
+   * with that. Gives a promise where that takes an answer of the server.
    */
-  async release(discard?: boolean): Promise<void> {
-    if (this.isReleased) return
+  release(discard?: boolean): Promise<void> | undefined {
+    if (this.isReleased) return undefined
     this.isReleased = true
+    const { opened } = this
+    const isOver = opened === undefined || (opened.ended && opened.state !== 'lost')
+    if (isOver && this.closing === undefined) return this.#loan?.giveBack(discard)
+    return this.#leave(discard)
+  }
+
+  async #leave(discard?: boolean): Promise<void> {
     // a COMMIT by hand that nobody awaits is on its way
     if (this.closing !== undefined) await this.closing
     const { opened, connection } = this

@@ -12,6 +12,8 @@ import { Statement } from './statement.ts'
 /** Told of a frame when it opens. Gives what gives the client back at its end, if that is to be done. */
 export type OnOpen = (frame: Frame) => (() => Promise<void> | undefined) | undefined
 
+type Opening = 'begin' | 'savepoint' | 'set'
+
 /** Opens the frames of one connection: BEGIN and SAVEPOINT, held back unless that is turned off. */
 export class Openings {
   readonly #connection: Connection
@@ -33,14 +35,16 @@ export class Openings {
     const { stack, id } = this.#connection
     const { root } = stack
     if (root !== undefined) throw new TransactionClosedError(root, 'BEGIN comes too early')
-    const frame = stack.push({ ...options, modes, database: this.#settings.name })
+    const session = this.#connection
+    const frame = stack.push({ ...options, modes, database: this.#settings.name, session })
     const trace = TransactionTrace.start(this.#settings.name, frame, id)
     const giveBack = onOpen(frame)
     this.#endings.set(frame, (outcome, error) => {
       trace?.ended(outcome, error)
       return giveBack?.()
     })
-    await this.#send(frame, 'begin', beginSql(modes))
+    const sending = this.#send(frame, 'begin', beginSql(modes))
+    if (sending !== undefined) await sending
     return frame
   }
 
@@ -57,7 +61,8 @@ export class Openings {
     const frame = stack.push({ ...options, modes, name, sqlName })
     onOpen(frame)
     publishSavepoint(this.#settings.name, frame, 'open')
-    await this.#send(frame, 'savepoint', savepointSql(sqlName))
+    const sending = this.#send(frame, 'savepoint', savepointSql(sqlName))
+    if (sending !== undefined) await sending
     if (narrow !== undefined) await this.#send(frame, 'set', `set transaction ${narrow}`)
     return frame
   }
@@ -68,9 +73,14 @@ export class Openings {
   }
 
   /** Holds an opening command back, or sends it now where riding is turned off. */
-  async #send(frame: Frame, op: 'begin' | 'savepoint' | 'set', sql: string): Promise<void> {
-    const { stack, turns, wire } = this.#connection
-    if (this.#settings.lazy) return wire.queue.push({ op, sql, frame })
+  #send(frame: Frame, op: Opening, sql: string): Promise<void> | undefined {
+    if (!this.#settings.lazy) return this.#sendNow(frame, op, sql)
+    this.#connection.wire.queue.push({ op, sql, frame })
+    return undefined
+  }
+
+  async #sendNow(frame: Frame, op: Opening, sql: string): Promise<void> {
+    const { stack, turns } = this.#connection
     if (op !== 'set') this.#unsent.add(frame)
     try {
       const sent = (): void => void this.#unsent.delete(frame)

@@ -1,5 +1,3 @@
-import type { Loan } from './source.ts'
-
 /**
  * The result of `work`, or else the reason of `signal`, once that is aborted and `cancel` has been in
  * time to stop the work.
@@ -29,12 +27,4 @@ export function orAborted<T>(
     if (signal.aborted) onAbort()
     else signal.addEventListener('abort', onAbort, { once: true })
   })
-}
-
-/** Gives a client that comes for nobody any more to the next who waits. */
-export function leaveToTheNext(borrowing: Promise<Loan>): Promise<boolean> {
-  const left = borrowing.then((loan) => loan.giveBack())
-  // that none came is nobody's loss
-  left.catch(() => undefined)
-  return Promise.resolve(true)
 }

@@ -1,6 +1,7 @@
 import type { BindMessage, PgConnection } from './pg.ts'
 
-type Message = (connection: PgConnection) => void
+/** What a query writes that needs no answer before the next. */
+type Kind = 'parse' | 'bind' | 'query' | 'describe' | 'execute'
 
 /** How far a recorder had come. */
 interface Mark {
@@ -12,20 +13,23 @@ interface Mark {
 export class Recorder {
   readonly stream = {}
   readonly parsedStatements: Record<string, string>
+  /** What it has of its own is new. */
   readonly submittedNamedStatements: Record<string, string>
   /** Why values could not be serialised. */
   failure: Error | null = null
   /** Whether it ends with a Sync. */
   isExtended = false
-  readonly #messages: Message[] = []
+  readonly #kinds: Kind[] = []
+  readonly #messages: unknown[] = []
   /** The names that are new in it. */
   readonly #names: string[] = []
-  readonly #submitted: Record<string, string>
 
   constructor(connection: PgConnection) {
     this.parsedStatements = connection.parsedStatements
-    this.#submitted = connection.submittedNamedStatements
-    this.submittedNamedStatements = { ...this.#submitted }
+    this.submittedNamedStatements = Object.create(connection.submittedNamedStatements) as Record<
+      string,
+      string
+    >
   }
 
   parse(message: { readonly name?: unknown }): void {
@@ -34,32 +38,31 @@ export class Recorder {
     // nothing may fail once others are written
     else if (name !== undefined)
       this.failure = new TypeError('the name of a query must be a string')
-    this.#messages.push((connection) => connection.parse(message))
+    this.#keep('parse', message)
   }
 
   bind(message: BindMessage): void {
-    let values: unknown[] | undefined
     try {
-      values = message.values?.map((value, index) => message.valueMapper?.(value, index) ?? null)
+      const values = message.values?.map((value, at) => message.valueMapper?.(value, at) ?? null)
+      // the mapper stays: on what it has mapped it has no effect, and pg calls it without asking
+      this.#keep('bind', { ...message, values })
     } catch (error) {
       this.failure = error as Error
       throw error
     }
-    // the mapper stays: on what it has mapped it has no effect, and pg calls it without asking
-    this.#messages.push((connection) => connection.bind({ ...message, ...(values && { values }) }))
   }
 
   query(text: string): void {
-    this.#messages.push((connection) => connection.query(text))
+    this.#keep('query', text)
   }
 
   describe(message: object): void {
-    this.#messages.push((connection) => connection.describe(message))
+    this.#keep('describe', message)
   }
 
   execute(message: object): void {
     this.isExtended = true
-    this.#messages.push((connection) => connection.execute(message))
+    this.#keep('execute', message)
   }
 
   /** There is one Sync, behind all. */
@@ -71,6 +74,11 @@ export class Recorder {
     // only written after a failed bind, when nothing of this is sent
   }
 
+  #keep(kind: Kind, message: unknown): void {
+    this.#kinds.push(kind)
+    this.#messages.push(message)
+  }
+
   /** Remembers how far it has come, for {@link reset}. */
   mark(): Mark {
     return { messages: this.#messages.length, names: this.#names.length }
@@ -78,13 +86,14 @@ export class Recorder {
 
   /** Forgets what was written since. */
   reset({ messages, names }: Mark): void {
-    this.#messages.splice(messages)
+    this.#kinds.length = messages
+    this.#messages.length = messages
     for (const name of this.#names.splice(names)) delete this.submittedNamedStatements[name]
     this.failure = null
   }
 
   replay(connection: PgConnection): void {
-    Object.assign(this.#submitted, this.submittedNamedStatements)
-    for (const message of this.#messages) message(connection)
+    Object.assign(connection.submittedNamedStatements, this.submittedNamedStatements)
+    this.#kinds.forEach((kind, at) => connection[kind](this.#messages[at] as never))
   }
 }

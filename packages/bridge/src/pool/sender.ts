@@ -160,8 +160,8 @@ export class Sender {
         if (flight.others.some((part) => part === statement?.flight)) onOtherSend?.()
       }
     }
-    flight.riders = riders.map((rider) => rider.sql)
-    flight.isWhole = others.some(({ statement }) => statement?.endsBatch)
+    if (riders.length > 0) flight.riders = riders.map((rider) => rider.sql)
+    if (others.length > 0) flight.isWhole = others.some(({ statement }) => statement?.endsBatch)
     flight.callback = (error, result) => {
       // refused before anything was written: all that was with it waits for the next statement
       if (!flight.written) this.#putBack(flight.isWhole ? riders : [...riders, ...others])

@@ -1,20 +1,10 @@
 import { acquireChannel, releaseChannel } from '../instrumentation/channels.ts'
 import type { Layer } from '../transaction/frame.ts'
-import { runIn } from '../transaction/scope.ts'
+import { currentLink, runIn } from '../transaction/scope.ts'
 import type { Carrier } from './carrier.ts'
 import type { Connection } from './connection.ts'
-import { whenIdle } from './idle.ts'
+import { Loan } from './loan.ts'
 import type { PgClient, PgPool } from './pg.ts'
-
-/** A connection that was taken from its source, to be given back once. */
-export interface Loan {
-  readonly connection: Connection
-  /**
-   * Gives it back; with `discard` it is closed. A second call does nothing. Resolves when it is
-   * back, where that takes another answer of the server.
-   */
-  giveBack(discard?: boolean): Promise<void> | undefined
-}
 
 /** Where connections come from. */
 export abstract class Source {
@@ -37,44 +27,37 @@ export abstract class Source {
   }
 
   protected lend(connection: Connection, layer: Layer, giveBack: (discard: boolean) => void): Loan {
-    const { client } = connection
     this.lent++
     this.#lent.add(connection)
-    client.on('notice', connection.onNotice)
+    connection.client.on('notice', connection.onNotice)
     if (acquireChannel.hasSubscribers) acquireChannel.publish(event(connection, layer))
-    const finish = (discard: boolean): void => {
-      this.lent--
-      this.#lent.delete(connection)
-      const status = client.getTransactionStatus()
-      const isOpen = status === 'T' || status === 'E'
-      const { isDoubtful, lost } = connection
-      const discarded = discard || isOpen || isDoubtful || lost !== undefined
-      const listeners = discarded ? client.listeners('error') : []
-      giveBack(discarded)
-      client.removeListener('notice', connection.onNotice)
-      if (!discarded) client.removeListener('error', connection.onError)
-      // What is closed may still hear of an error. That is nobody's: without a listener of ours, or
-      // with the one that the pool has for idle clients, it would end the process.
-      else
-        for (const other of client.listeners('error')) {
-          if (!listeners.includes(other)) client.removeListener('error', other)
-        }
-      if (releaseChannel.hasSubscribers) {
-        releaseChannel.publish({ ...event(connection, layer), discarded })
+    return new Loan(connection, (discard) => this.#takeBack(connection, layer, discard, giveBack))
+  }
+
+  #takeBack(
+    connection: Connection,
+    layer: Layer,
+    discard: boolean,
+    giveBack: (discard: boolean) => void,
+  ): void {
+    const { client, isDoubtful, lost } = connection
+    this.lent--
+    this.#lent.delete(connection)
+    const status = client.getTransactionStatus()
+    const isOpen = status === 'T' || status === 'E'
+    const discarded = discard || isOpen || isDoubtful || lost !== undefined
+    const listeners = discarded ? client.listeners('error') : []
+    giveBack(discarded)
+    client.removeListener('notice', connection.onNotice)
+    if (!discarded) client.removeListener('error', connection.onError)
+    // What is closed may still hear of an error. That is nobody's: without a listener of ours, or
+    // with the one that the pool has for idle clients, it would end the process.
+    else
+      for (const other of client.listeners('error')) {
+        if (!listeners.includes(other)) client.removeListener('error', other)
       }
-    }
-    let isOut = true
-    return {
-      connection,
-      giveBack: (discard = false) => {
-        if (!isOut) return undefined
-        isOut = false
-        const isLost = connection.lost !== undefined || connection.isDoubtful
-        const busy = discard || isLost ? undefined : whenIdle(client)
-        if (busy !== undefined) return busy.then(() => finish(false))
-        finish(discard)
-        return undefined
-      },
+    if (releaseChannel.hasSubscribers) {
+      releaseChannel.publish({ ...event(connection, layer), discarded })
     }
   }
 }
@@ -100,7 +83,9 @@ export class PoolSource extends Source {
 
   async borrow(layer: Layer): Promise<Loan> {
     // a new client lives longer than the code that happens to ask for it: it must not keep its scope
-    const connection = await runIn(undefined, () => this.#acquire())
+    const acquiring =
+      currentLink() === undefined ? this.#acquire() : runIn(undefined, () => this.#acquire())
+    const connection = await acquiring
     const { client, lost } = connection
     // the pool writes a new `release` on the client each time
     const { release } = client

@@ -130,7 +130,8 @@ export class Transactions {
   async #release(frame: Frame, layer: Layer): Promise<QueryResult> {
     const { stack, turns, wire } = this.#connection
     // Statements that nobody awaited decide about the savepoint too.
-    await wire.quiet()
+    const busy = wire.quiet()
+    if (busy !== undefined) await busy
     if (frame.ended) return this.#keepEnded(frame)
     if (frame.isGivenUp) return this.#giveUp(frame, layer)
     if (frame.failure !== undefined) {
@@ -186,8 +187,14 @@ export class Transactions {
     this.#connection.stack.end(frame, outcome)
     // the loss of a connection has ended the frame before the answer did
     frame.state = outcome
-    await this.#conclude(frame, outcome, failure)
-    await this.#settle(frame, outcome, failure === undefined ? undefined : { error: failure })
+    const back = this.#conclude(frame, outcome, failure)
+    if (back !== undefined) await back
+    const hooks = this.#settle(
+      frame,
+      outcome,
+      failure === undefined ? undefined : { error: failure },
+    )
+    if (hooks !== undefined) await hooks
     if (failure !== undefined) throw failure
     return acknowledged('COMMIT')
   }
@@ -241,18 +248,19 @@ export class Transactions {
     else parent.abort(error)
   }
 
-  async #conclude(frame: Frame, outcome: Outcome, error: unknown): Promise<void> {
+  /** Gives a promise where the client has to wait for another answer of the server. */
+  #conclude(frame: Frame, outcome: Outcome, error: unknown): Promise<void> | undefined {
     const back = this.endings.conclude(frame, outcome, error)
     this.#connection.turns.pass(notSent)
-    await back
+    return back
   }
 
   #settle(
     frame: Frame,
     outcome: Outcome,
     first: { readonly error: unknown } | undefined,
-  ): Promise<void> {
-    if (frame.hooks.isEmpty) return Promise.resolve()
+  ): Promise<void> | undefined {
+    if (frame.hooks.isEmpty) return undefined
     const settling = settle(frame, outcome, first, this.#database, this.#settings)
     this.#hooks.set(frame, Promise.allSettled([this.#hooks.get(frame), settling]))
     return settling

@@ -55,14 +55,17 @@ export class Trip {
 
   /** Tells what has become of it on the wire. */
   fail(error: unknown): void {
-    this.#resolve(recaptured(error))
+    this.#resolve(recaptured(Promise.reject(error as Error)))
   }
 }
 
 /** As pg does: gives an error a trace that leads to the caller instead of the socket. */
-async function recaptured(error: unknown): Promise<never> {
-  // from here on V8 follows the promises of those who wait
-  await undefined
-  if (error instanceof Error) Error.captureStackTrace(error)
-  throw error
+async function recaptured(failure: Promise<never>): Promise<never> {
+  try {
+    return await failure
+  } catch (error) {
+    // here V8 follows the promises of those who wait
+    if (error instanceof Error) Error.captureStackTrace(error)
+    throw error
+  }
 }

@@ -1,6 +1,6 @@
 import type { Frame } from '../transaction/frame.ts'
 import { Cancelling } from './cancelling.ts'
-import { Carrier } from './carrier.ts'
+import type { Carrier } from './carrier.ts'
 import type { Flight } from './flight.ts'
 import { acknowledged, isReadTimeout, type PgClient, type QueryResult } from './pg.ts'
 import type { Gathering } from './gathering.ts'
@@ -250,13 +250,13 @@ export class Wire {
     const { riders, trip } = next
     const others = this.#goesAlong(trip) ? this.queue.shiftWhile(this.#goesAlong) : NONE
     this.#current = trip
-    const done: Done = (error, result) => {
+    const land: Done = (error, result) => {
       // a transaction must not wait for what it will not keep
       if (trip.frame !== undefined && isReadTimeout(error)) this.#cancel(error)
       this.#land(trip, error, result)
     }
-    if (trip.speak === undefined) this.sender.send(trip, riders, others, done)
-    else trip.speak(riders).then((result) => done(undefined, result as QueryResult), done)
+    if (trip.speak === undefined) this.sender.send(trip, riders, others, land)
+    else trip.speak(riders).then((result) => land(undefined, result as QueryResult), land)
     if (!trip.statement?.isSubmittable) return
     watchStream(this.#turnTimeout, this.queue, trip, () => {
       if (this.#current !== trip) return undefined
@@ -279,7 +279,7 @@ function promised(start: (done: Done) => void): Promise<QueryResult> {
   return new Promise((resolve, reject) => {
     start((error, result) => {
       if (error === undefined) resolve(result as QueryResult)
-      else reject(error as Error)
+      else reject(error)
     })
   })
 }

@@ -36,6 +36,8 @@ export interface FrameOptions {
   readonly origin?: Origin | undefined
   /** Aborted when its block is ended from outside. */
   readonly signal?: AbortSignal | undefined
+  /** What it is opened on: nothing is read of it here. */
+  readonly session?: object | undefined
 }
 
 let frames = 0
@@ -62,6 +64,8 @@ export class Frame {
   readonly origin: Origin
   /** Aborted when its block, or one around it, is ended from outside. */
   readonly signal: AbortSignal | undefined
+  /** What it is open on, or was. */
+  readonly session: object | undefined
 
   state: FrameState = 'open'
   isolationLevel: IsolationLevel | undefined
@@ -98,6 +102,7 @@ export class Frame {
     this.around = options.around
     this.origin = options.origin ?? {}
     this.signal = options.signal ?? parent?.signal
+    this.session = options.session ?? parent?.session
     this.isolationLevel = options.modes?.isolationLevel ?? parent?.isolationLevel
     this.accessMode = options.modes?.accessMode ?? parent?.accessMode
     this.deferrable = options.modes?.deferrable ?? parent?.deferrable

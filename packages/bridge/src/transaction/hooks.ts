@@ -47,6 +47,7 @@ export class HookList {
 
   /** Takes all that waited for this outcome; what waited for another is dropped. */
   settle(outcome: Outcome): Hook[] {
+    if (this.isEmpty) return []
     const kinds = DUE[outcome]
     const due = this.#hooks.filter((hook) => kinds.includes(hook.kind))
     this.#hooks = []
@@ -55,6 +56,7 @@ export class HookList {
 
   /** Moves all hooks to the end of another list. */
   moveTo(parent: HookList): void {
+    if (this.isEmpty) return
     // one by one: as arguments of one call they can be too many
     for (const hook of this.#hooks) parent.#hooks.push(hook)
     this.#hooks = []

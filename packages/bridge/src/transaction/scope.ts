@@ -58,13 +58,15 @@ export function ambientFrame(link: Link | undefined, database: object): Frame | 
 
 /** The transactions that wait for such code: those it stands in, or has left for a while. */
 export function heldTransactions(link: Link | undefined, database: object): ReadonlySet<Frame> {
-  const held = new Set<Frame>()
+  let held: Set<Frame> | undefined
   for (let at = link; at !== undefined; at = at.parent) {
     const root = at.database === database ? at.frame?.root : undefined
-    if (root?.ended === false) held.add(root)
+    if (root?.ended === false) (held ??= new Set()).add(root)
   }
-  return held
+  return held ?? NONE
 }
+
+const NONE: ReadonlySet<Frame> = new Set()
 
 /** Whether code under `link` runs inside `outer`. */
 export function isUnder(link: Link | undefined, outer: Link): boolean {
@@ -80,6 +82,7 @@ export function isUnder(link: Link | undefined, outer: Link): boolean {
  */
 export function mayWork(frame: Frame, link: Link | undefined): boolean {
   for (let at: Frame | undefined = frame; at !== undefined; at = at.parent) {
+    if (at.expelled.size === 0) continue
     for (const expelled of at.expelled) if (isUnder(link, expelled)) return false
   }
   if (frame.ended) return false

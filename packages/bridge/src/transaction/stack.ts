@@ -86,6 +86,7 @@ export class TransactionStack {
 
   /** Finishes the marks that were left open in `frame`: what they are is from now on the frame's. */
   finishInside(frame: Frame): void {
+    if (this.top === frame) return
     for (const inner of this.#frames.slice(frame.depth)) frame.failure ??= inner.failure
     this.endInside(frame, 'released')
   }
