@@ -8,13 +8,28 @@ import type { Lease } from '../pool/lease.ts'
 import { replace } from '../pool/replace.ts'
 import type { TransactionModes } from '../sql/control-command.ts'
 import { checkModes } from '../transaction/modes.ts'
+import { originAbove } from '../transaction/origin.ts'
 import { currentLink } from '../transaction/scope.ts'
 import { adoptCache, cacheForLease } from './cache.ts'
 import type { Internals, Session, Tx } from './types.ts'
 
 const ENTITY_KIND = Symbol.for('drizzle:entityKind')
 
-const leases = new WeakMap<Session, Lease>()
+/** What Drizzle takes for its client. */
+class SharedClient {
+  readonly #database: Database
+  /** The lease of the handle that speaks through it; nothing for the database itself. */
+  readonly lease: Lease | undefined
+
+  constructor(database: Database, lease?: Lease) {
+    this.#database = database
+    this.lease = lease
+  }
+
+  query(...args: unknown[]): unknown {
+    return dispatch(this.#database, 'drizzle', args, this.lease)
+  }
+}
 
 /**
  * Adopts the session of a Drizzle database: its statements and transactions go through the bridge,
@@ -25,13 +40,16 @@ export function adoptSession(orm: unknown, database: Database): () => void {
   const { transaction } = session
   const forgetCache = adoptCache(orm as Internals, session, database)
   const restore = replace(session, {
-    client: clientFor(database),
-    transaction(this: Session, fn: (tx: Tx) => unknown, config?: unknown) {
-      return runBlock(database, fn, handleOptions(database, leases.get(this)), (lease, body) =>
-        transaction.call(sessionFor(this, database, lease), body, config),
-      )
-    },
+    client: new SharedClient(database),
+    transaction: begin,
   })
+  function begin(this: Session, fn: (tx: Tx) => unknown, config?: unknown): Promise<unknown> {
+    const { lease: outer } = this.client as SharedClient
+    const options = { ...handleOptions(database, outer), origin: originAbove(begin) }
+    return runBlock(database, fn, options, (lease, body) =>
+      transaction.call(sessionFor(this, database, lease), body, config),
+    )
+  }
   return () => {
     restore()
     forgetCache()
@@ -100,19 +118,18 @@ function runBlock(
 function nesting(tx: Tx, database: Database, lease: Lease): Tx {
   const { transaction } = tx
   hold(tx, { database, lease })
-  Object.defineProperty(tx, 'transaction', {
-    configurable: true,
-    writable: true,
-    value: async (fn: (tx: Tx) => unknown, config?: TransactionModes) => {
-      // Drizzle itself ignores the options of a nested call
-      if (config !== undefined) checkModes(config)
-      const options = { ...handleOptions(database, lease), modes: config }
-      return runBlock(database, fn, options, (inner, body) => {
-        const session = { value: sessionFor(tx.session, database, inner) }
-        return transaction.call(Object.create(tx, { session }) as Tx, body)
-      })
-    },
-  })
+  tx.transaction = nest
+  async function nest(fn: (tx: Tx) => unknown, config?: TransactionModes): Promise<unknown> {
+    // Drizzle itself ignores the options of a nested call
+    if (config !== undefined) checkModes(config)
+    const origin = originAbove(nest)
+    const options = { ...handleOptions(database, lease), modes: config, origin }
+    return runBlock(database, fn, options, (inner, body) => {
+      const on = Object.create(tx) as Tx
+      on.session = sessionFor(tx.session, database, inner)
+      return transaction.call(on, body)
+    })
+  }
   return tx
 }
 
@@ -123,16 +140,9 @@ function handleOptions(database: Database, lease: Lease | undefined): BlockOptio
 }
 
 function sessionFor(session: Session, database: Database, lease: Lease): Session {
-  const client = { value: clientFor(database, lease) }
+  const derived = Object.create(session) as Session
+  derived.client = new SharedClient(database, lease)
   const cache = cacheForLease(session, lease)
-  const derived = Object.create(session, {
-    client,
-    ...(cache !== undefined && { cache: { value: cache } }),
-  }) as Session
-  leases.set(derived, lease)
+  if (cache !== undefined) derived.cache = cache
   return derived
-}
-
-function clientFor(database: Database, lease?: Lease): Session['client'] {
-  return { query: (...args) => dispatch(database, 'drizzle', args, lease) }
 }

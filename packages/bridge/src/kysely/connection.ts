@@ -1,6 +1,6 @@
 import type { CompiledQuery, DatabaseConnection, QueryResult } from 'kysely'
 import { SessionKilledError } from '../errors.ts'
-import type { Borrower } from '../pool/borrower.ts'
+import { Borrower } from '../pool/borrower.ts'
 import type { Database } from '../pool/database.ts'
 import { currentLink } from '../transaction/scope.ts'
 import { writtenTables } from './written-tables.ts'
@@ -18,17 +18,18 @@ export class LeasedConnection implements DatabaseConnection {
     this.connection = connection
     this.database = database
     this.borrower = borrower
-    for (const key of ownSecrets(connection)) Reflect.set(this, key, ignore)
   }
 
-  async executeQuery<R>(query: CompiledQuery, ...rest: never[]): Promise<QueryResult<R>> {
-    const { onWrite } = this.database
-    const root = onWrite && this.database.frameOf(this.borrower.lease, currentLink())?.root
-    const result = await this.#run(() => this.connection.executeQuery<R>(query, ...rest))
-    if (onWrite !== undefined) {
-      const tables = writtenTables(query.query)
-      if (tables !== undefined) await onWrite(tables, root)
-    }
+  executeQuery<R>(query: CompiledQuery, ...rest: never[]): Promise<QueryResult<R>> {
+    const answer = this.#run(() => this.connection.executeQuery<R>(query, ...rest))
+    return this.database.onWrite === undefined ? answer : this.#tellOfWrites(query, answer)
+  }
+
+  async #tellOfWrites<R>(query: CompiledQuery, answer: Promise<QueryResult<R>>) {
+    const root = this.database.frameOf(this.borrower.lease, currentLink())?.root
+    const result = await answer
+    const tables = writtenTables(query.query)
+    if (tables !== undefined) await this.database.onWrite?.(tables, root)
     return result
   }
 
@@ -51,6 +52,8 @@ export class LeasedConnection implements DatabaseConnection {
   }
 
   #run<T>(fn: () => T): T {
+    // Kysely's own code runs as the borrower's already
+    if (Borrower.current(this.database) === this.borrower) return fn()
     return this.borrower.run(this.database, fn)
   }
 }
@@ -66,6 +69,7 @@ export class AbortableConnection extends LeasedConnection {
     const controller = new AbortController()
     super(leased.connection, leased.database, leased.borrower.for(controller.signal))
     this.#controller = controller
+    ignoreSecrets(this, Object.getPrototypeOf(leased.connection) as object)
   }
 
   /** Sends a CancelRequest, if the statement runs. */
@@ -83,20 +87,26 @@ export class AbortableConnection extends LeasedConnection {
   }
 }
 
-const secrets = new WeakMap<object, readonly symbol[]>()
+const classes = new WeakMap<object, typeof LeasedConnection>()
 
 /**
- * The methods by which Kysely's driver marks its own connection, for instance to discard it when a
- * rollback failed. The bridge finds out itself what must be discarded, so they do nothing here.
+ * The class of leased connections for those of a driver. By methods of its own Kysely's driver marks
+ * its connection, for instance to discard it when a rollback failed. The bridge finds out itself what
+ * must be discarded, so they do nothing here.
  */
-function ownSecrets(connection: DatabaseConnection): readonly symbol[] {
+export function leasedClass(connection: DatabaseConnection): typeof LeasedConnection {
   const prototype = Object.getPrototypeOf(connection) as object
-  let own = secrets.get(prototype)
-  if (own === undefined) {
-    own = Object.getOwnPropertySymbols(prototype)
-    secrets.set(prototype, own)
+  let known = classes.get(prototype)
+  if (known === undefined) {
+    known = class extends LeasedConnection {}
+    ignoreSecrets(known.prototype, prototype)
+    classes.set(prototype, known)
   }
-  return own
+  return known
+}
+
+function ignoreSecrets(target: object, prototype: object): void {
+  for (const key of Object.getOwnPropertySymbols(prototype)) Reflect.set(target, key, ignore)
 }
 
 function ignore(): void {}

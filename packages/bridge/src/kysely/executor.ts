@@ -15,7 +15,7 @@ import type { Database } from '../pool/database.ts'
 import type { Lease } from '../pool/lease.ts'
 import { type Origin, originHere } from '../transaction/origin.ts'
 import { currentLink, runIn } from '../transaction/scope.ts'
-import { AbortableConnection, LeasedConnection } from './connection.ts'
+import { AbortableConnection, type LeasedConnection, leasedClass } from './connection.ts'
 
 type Consumer<T> = (connection: DatabaseConnection) => Promise<T>
 
@@ -117,13 +117,14 @@ class SharedProvider implements ConnectionProvider {
     const waiting = waitingBorrower(this.#database)
     const borrower = waiting ?? new Borrower('plain', 'kysely', undefined, origin)
     if (this.#lease !== undefined) borrower.parent = this.#database.frameOf(this.#lease, link)
-    const outside = waiting === undefined ? link : link?.parent
     return borrower.run(this.#database, () =>
       this.#origin.provideConnection(
         async (connection) => {
           if (borrower.lease === undefined) throw differentPool(this.#database)
-          const leased = new LeasedConnection(connection, this.#database, borrower)
-          return runIn(outside, () => consumer(leased))
+          const leased = new (leasedClass(connection))(connection, this.#database, borrower)
+          // what begins a transaction leaves its borrower; any other code can speak as it
+          if (waiting === undefined) return consumer(leased)
+          return runIn(link?.parent, () => consumer(leased))
         },
         ...rest,
       ),
@@ -160,7 +161,8 @@ class BoundProvider implements ConnectionProvider {
     const parent = this.#database.frameOf(on, link) ?? null
     const wish = { link: block, parent, on, origin, joins: false }
     waiting.lease = await this.#database.lend(kind, layer, wish)
-    const nested = new LeasedConnection(leased.connection, this.#database, waiting)
+    const { connection } = leased
+    const nested = new (leasedClass(connection))(connection, this.#database, waiting)
     try {
       return await runIn(link?.parent, () => consumer(nested))
     } finally {

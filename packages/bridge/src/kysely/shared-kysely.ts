@@ -78,9 +78,17 @@ export function shareTransaction<T extends Transaction<unknown>>(
   return adopt(trx, by, { bridge, hooks: bridge.hooksOf(trx), lease }) as T
 }
 
+const builders = new WeakMap<object, TransactionBuilder<unknown>>()
+
 class SharedKysely extends Kysely<unknown> {
   override transaction(): TransactionBuilder<unknown> {
-    return adopt(super.transaction(), SharedTransactionBuilder, backing(this))
+    // builders do not change: each call that sets something gives another one
+    let builder = builders.get(this)
+    if (builder === undefined) {
+      builder = adopt(super.transaction(), SharedTransactionBuilder, backing(this))
+      builders.set(this, builder)
+    }
+    return builder
   }
 
   override startTransaction(): ControlledTransactionBuilder<unknown> {

@@ -37,6 +37,8 @@ export interface BlockOptions {
   readonly joins?: boolean | undefined
   /** Aborted when it is to end from outside, also while it waits to begin. */
   readonly signal?: AbortSignal | undefined
+  /** Where the user's call is, if the caller knows better. */
+  readonly origin?: Origin | undefined
 }
 
 /** One adopted database: finds out which connection and frame a statement belongs to. */
@@ -133,8 +135,7 @@ export class Database {
     options: BlockOptions = {},
   ): Promise<T> {
     const link = new Link(currentLink(), this, 'block')
-    const { joins, modes, parent, signal } = options
-    const origin = originAbove(this.block)
+    const { joins, modes, parent, signal, origin = originAbove(this.block) } = options
     return runIn(link, async () => {
       const lease = await this.lend('block', layer, { link, origin, joins, parent, signal })
       lease.modes = modes

@@ -55,7 +55,7 @@ export class Trip {
 
   /** Tells what has become of it on the wire. */
   fail(error: unknown): void {
-    this.#resolve(recaptured(Promise.reject(error as Error)))
+    this.#resolve(recaptured(Promise.reject(error)))
   }
 }
 

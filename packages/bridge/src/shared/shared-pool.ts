@@ -120,7 +120,9 @@ class SharedPool {
           lease,
         )
       },
-      frame: viewOf(frame),
+      get frame() {
+        return viewOf(frame)
+      },
       get signal() {
         return lease.signal ?? frame.signal ?? new AbortController().signal
       },

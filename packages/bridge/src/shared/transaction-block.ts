@@ -48,7 +48,7 @@ export async function runTransaction<T, C>(
   database: Database,
   contextOf: ContextOf<C>,
   fn: (context: C) => Promise<T> | T,
-  given: TransactionOptions | MaybeOptions = {},
+  given?: TransactionOptions | MaybeOptions,
 ): Promise<T> {
   if (typeof fn !== 'function') {
     throw new InvalidArgumentError(`transaction() was given ${typeof fn}; give it a function`)
@@ -69,11 +69,12 @@ export async function runTransaction<T, C>(
   if (retry !== undefined && around !== undefined) throw retryInside(around)
 
   const isLimited = signal !== undefined || timeout !== undefined
-  const origin = timeout === undefined ? undefined : originAbove(runTransaction)
+  const origin = originAbove(runTransaction)
   const scope = isLimited ? new AbortScope([signal, around?.signal], timeout, origin) : undefined
   const block: BlockOptions = {
     joins: propagation !== 'nested' && propagation !== 'requires-new',
     signal: scope?.signal,
+    origin,
     ...(propagation === 'requires-new' && { parent: null }),
   }
   const attempt = (onOpen?: (frame: Frame | undefined) => void): Promise<T> =>

@@ -72,7 +72,8 @@ export interface CheckedOptions {
 }
 
 /** Checks the options of `shared.transaction()`, and fills in the defaults. */
-export function optionsOf(options: TransactionOptions | MaybeOptions): CheckedOptions {
+export function optionsOf(options: TransactionOptions | MaybeOptions | undefined): CheckedOptions {
+  if (options === undefined) return NONE
   const {
     propagation = 'nested',
     isolationLevel,
@@ -114,6 +115,14 @@ export function optionsOf(options: TransactionOptions | MaybeOptions): CheckedOp
     timeout,
     retry: retry === undefined ? undefined : retryOf(retry),
   }
+}
+
+const NONE: CheckedOptions = {
+  propagation: 'nested',
+  modes: {},
+  signal: undefined,
+  timeout: undefined,
+  retry: undefined,
 }
 
 const MAYBE: ReadonlySet<Propagation> = new Set(['supports', 'not-supported', 'never'])

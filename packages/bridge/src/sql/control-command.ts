@@ -40,6 +40,8 @@ export type ControlCommand =
  * its first word is read, whatever the length.
  */
 export function controlCommand(text: string, single: boolean): ControlCommand | undefined {
+  const known = KNOWN.get(text)
+  if (known !== undefined) return known
   const several = !single && text.includes(';')
   if (!several) return mayControl(text) ? command(new Scanner(text)) : undefined
 
@@ -54,6 +56,13 @@ export function controlCommand(text: string, single: boolean): ControlCommand | 
   }
   return control ? { kind: 'several' } : undefined
 }
+
+/** What layers send most. */
+const KNOWN: ReadonlyMap<string, ControlCommand> = new Map<string, ControlCommand>([
+  ['begin', { kind: 'begin', modes: {} }],
+  ['commit', { kind: 'commit', chain: false }],
+  ['rollback', { kind: 'rollback', chain: false }],
+])
 
 /** Whether a text can begin with a control command: nearly all others are told by their first letters. */
 function mayControl(text: string): boolean {
