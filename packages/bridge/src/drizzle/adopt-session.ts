@@ -27,7 +27,7 @@ class SharedClient {
   }
 
   query(...args: unknown[]): unknown {
-    return dispatch(this.#database, 'drizzle', args, this.lease)
+    return dispatch(this.#database, 'drizzle', args, currentLink(), this.lease)
   }
 }
 

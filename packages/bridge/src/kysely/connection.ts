@@ -53,8 +53,9 @@ export class LeasedConnection implements DatabaseConnection {
 
   #run<T>(fn: () => T): T {
     // Kysely's own code runs as the borrower's already
-    if (Borrower.current(this.database) === this.borrower) return fn()
-    return this.borrower.run(this.database, fn)
+    const link = currentLink()
+    if (Borrower.under(link, this.database) === this.borrower) return fn()
+    return this.borrower.run(this.database, link, fn)
   }
 }
 

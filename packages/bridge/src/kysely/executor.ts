@@ -14,7 +14,7 @@ import { Borrower } from '../pool/borrower.ts'
 import type { Database } from '../pool/database.ts'
 import type { Lease } from '../pool/lease.ts'
 import { type Origin, originHere } from '../transaction/origin.ts'
-import { currentLink, runIn } from '../transaction/scope.ts'
+import { currentLink, type Link, runIn } from '../transaction/scope.ts'
 import { AbortableConnection, type LeasedConnection, leasedClass } from './connection.ts'
 
 type Consumer<T> = (connection: DatabaseConnection) => Promise<T>
@@ -114,10 +114,10 @@ class SharedProvider implements ConnectionProvider {
   /** The same for a call that began at `origin`. */
   provide<T>(consumer: Consumer<T>, origin: Origin | undefined, ...rest: never[]): Promise<T> {
     const link = currentLink()
-    const waiting = waitingBorrower(this.#database)
+    const waiting = waitingBorrower(link, this.#database)
     const borrower = waiting ?? new Borrower('plain', 'kysely', undefined, origin)
     if (this.#lease !== undefined) borrower.parent = this.#database.frameOf(this.#lease, link)
-    return borrower.run(this.#database, () =>
+    const provide = (): Promise<T> =>
       this.#origin.provideConnection(
         async (connection) => {
           if (borrower.lease === undefined) throw differentPool(this.#database)
@@ -127,8 +127,8 @@ class SharedProvider implements ConnectionProvider {
           return runIn(link?.parent, () => consumer(leased))
         },
         ...rest,
-      ),
-    )
+      )
+    return waiting === undefined ? borrower.run(this.#database, link, provide) : provide()
   }
 }
 
@@ -148,7 +148,7 @@ class BoundProvider implements ConnectionProvider {
 
   async provideConnection<T>(consumer: Consumer<T>): Promise<T> {
     const link = currentLink()
-    const waiting = waitingBorrower(this.#database)
+    const waiting = waitingBorrower(link, this.#database)
     this.#connection ??= this.#provider.provideConnection((connection) =>
       Promise.resolve(connection as LeasedConnection),
     )
@@ -160,7 +160,7 @@ class BoundProvider implements ConnectionProvider {
     const on = leased.borrower.lease
     const parent = this.#database.frameOf(on, link) ?? null
     const wish = { link: block, parent, on, origin, joins: false }
-    waiting.lease = await this.#database.lend(kind, layer, wish)
+    waiting.lease = await this.#database.lend(kind, layer, link, wish)
     const { connection } = leased
     const nested = new (leasedClass(connection))(connection, this.#database, waiting)
     try {
@@ -203,8 +203,8 @@ class AbortableProvider implements ConnectionProvider {
 }
 
 /** The transaction that has asked for its connection, if one has. */
-function waitingBorrower(database: Database): Borrower | undefined {
-  const borrower = Borrower.current(database)
+function waitingBorrower(link: Link | undefined, database: Database): Borrower | undefined {
+  const borrower = Borrower.under(link, database)
   return borrower?.lease === undefined ? borrower : undefined
 }
 

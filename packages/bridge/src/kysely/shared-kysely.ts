@@ -14,7 +14,7 @@ import { hold } from '../pool/handles.ts'
 import type { Lease } from '../pool/lease.ts'
 import { originAbove } from '../transaction/origin.ts'
 import type { Hooks } from '../transaction/register-hook.ts'
-import { currentLink, Link, runIn } from '../transaction/scope.ts'
+import { currentLink, Link } from '../transaction/scope.ts'
 import type { ExtendedKysely } from './types.ts'
 
 /** What the bridge says of itself through a Kysely. */
@@ -138,7 +138,7 @@ class SharedTransactionBuilder extends TransactionBuilder<unknown> {
         }
       })
     try {
-      return await runIn(block, () => borrower.run(database, execute))
+      return await borrower.run(database, block, execute)
     } catch (error) {
       const thrown = error instanceof Thrown ? error.error : error
       if (thrown instanceof TransactionAbortedError) thrown.brand()
@@ -166,7 +166,7 @@ class SharedControlledBuilder extends ControlledTransactionBuilder<unknown> {
     const { database } = bridge
     const origin = originAbove(this.execute)
     const borrower = new Borrower('controlled', 'kysely', undefined, origin)
-    const trx = await borrower.run(database, () => super.execute())
+    const trx = await borrower.run(database, currentLink(), () => super.execute())
     return shareTransaction(trx, bridge, borrower.lease as Lease)
   }
 }

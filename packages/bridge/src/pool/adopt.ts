@@ -1,5 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
 import { DisposeError, InvalidArgumentError } from '../errors.ts'
+import { currentLink } from '../transaction/scope.ts'
 import { Borrower } from './borrower.ts'
 import { clientOfConnection, clientOfLease, dispatch } from './clients.ts'
 import { Connection } from './connection.ts'
@@ -59,7 +60,7 @@ export function adoptPool(pool: unknown, options: SharedConnectionOptions): Adop
   } else throw notPg(pool)
 
   const restore = replace(pool, {
-    query: (...args: unknown[]) => dispatch(database, 'pg', args),
+    query: (...args: unknown[]) => dispatch(database, 'pg', args, currentLink()),
     ...(isPool(pool) && { connect: (callback?: ConnectCallback) => connect(database, callback) }),
   })
   const adoption: Adoption = {
@@ -94,15 +95,16 @@ function connect(database: Database, callback?: ConnectCallback): Promise<PgClie
 }
 
 async function lend(database: Database): Promise<PgClient> {
-  const borrower = Borrower.current(database)
+  const caller = currentLink()
+  const borrower = Borrower.under(caller, database)
   if (borrower !== undefined && borrower.lease === undefined) {
     const { kind, layer, block: link, parent, origin } = borrower
     // a transaction that was asked for on a handle never joins
     const joins = parent === undefined ? undefined : false
-    borrower.lease = await database.lend(kind, layer, { link, parent, origin, joins })
+    borrower.lease = await database.lend(kind, layer, caller, { link, parent, origin, joins })
     return clientOfConnection(database, borrower.lease.connection)
   }
-  return clientOfLease(database, await database.lend('plain', 'pg'))
+  return clientOfLease(database, await database.lend('plain', 'pg', caller))
 }
 
 /** The pool as Kysely's dialect wants it. It is not Kysely's to end. */

@@ -1,6 +1,6 @@
 import type { Frame, Layer } from '../transaction/frame.ts'
 import type { Origin } from '../transaction/origin.ts'
-import { currentLink, Link, runIn } from '../transaction/scope.ts'
+import { Link, runIn } from '../transaction/scope.ts'
 import type { Database } from './database.ts'
 import type { Lease, LeaseKind } from './lease.ts'
 
@@ -30,14 +30,13 @@ export class Borrower {
     return Object.assign(borrower, { parent: this.parent, lease: this.lease, signal })
   }
 
-  /** Runs `fn` as code that speaks for this borrower. */
-  run<T>(database: Database, fn: () => T): T {
-    return runIn(new Link(currentLink(), database, 'via', this), fn)
+  /** Runs `fn` as code that stands under `link`, and speaks for this borrower. */
+  run<T>(database: Database, link: Link | undefined, fn: () => T): T {
+    return runIn(new Link(link, database, 'via', this), fn)
   }
 
-  /** The borrower that the calling code speaks for. */
-  static current(database: Database): Borrower | undefined {
-    const link = currentLink()
+  /** The borrower that code under `link` speaks for. */
+  static under(link: Link | undefined, database: Database): Borrower | undefined {
     return link?.database === database && link.handle instanceof Borrower ? link.handle : undefined
   }
 }

@@ -184,13 +184,11 @@ function modesOfFrame({ isolationLevel, accessMode, deferrable }: Frame): Transa
 function forget(lease: Lease, frame: Frame): void {
   lease.opened = undefined
   if (frame.ended) return
-  lease.closing = lease.connection.transactions.endings.whenEnded(frame).then(() => {
-    lease.closing = undefined
-  })
+  holdBack(lease, lease.connection.transactions.endings.whenEnded(frame))
 }
 
 function moveToSavepoint(
-  { frame, statement }: ControlRequest,
+  { frame, lease, statement }: ControlRequest,
   name: string,
   kind: 'release' | 'rollback-to',
   connection: Connection,
@@ -204,9 +202,20 @@ function moveToSavepoint(
   if (target.scoped || (kind === 'release' && scopedBetween)) {
     return refuse(inOthersHands(statement, target.scoped ? target : frame))
   }
-  return kind === 'release'
-    ? connection.transactions.keep(target, statement.layer)
-    : connection.transactions.undoTo(target, statement.layer)
+  const { transactions, wire } = connection
+  if (kind === 'rollback-to') return transactions.undoTo(target, statement.layer)
+  const isBusy = wire.quiet() !== undefined
+  const kept = transactions.keep(target, statement.layer)
+  if (isBusy && lease !== undefined) holdBack(lease, kept)
+  return kept
+}
+
+/** Lets what is sent through a lease wait behind what ends there. */
+function holdBack(lease: Lease, ending: Promise<unknown>): void {
+  const over = (): void => {
+    lease.closing = undefined
+  }
+  lease.closing = ending.then(over, over)
 }
 
 function refuse(error: Error): Promise<never> {

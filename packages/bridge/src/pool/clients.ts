@@ -1,7 +1,7 @@
 import { readsOnly } from '../sql/reads-only.ts'
 import type { Layer } from '../transaction/frame.ts'
 import { originHere } from '../transaction/origin.ts'
-import { currentLink } from '../transaction/scope.ts'
+import { currentLink, type Link } from '../transaction/scope.ts'
 import { Borrower } from './borrower.ts'
 import type { Connection } from './connection.ts'
 import type { Database } from './database.ts'
@@ -10,11 +10,12 @@ import type { PgClient, QueryResult, Submittable } from './pg.ts'
 import { PortalCursor } from './portal-cursor.ts'
 import { Statement } from './statement.ts'
 
-/** Runs a call of `query` in any of the forms of `pg`, and answers in the same form. */
+/** Runs a call of `query`, by code under `link`, in any of the forms of `pg`, and answers in the same form. */
 export function dispatch(
   database: Database,
   layer: Layer,
   [config, values, callback]: readonly unknown[],
+  link: Link | undefined,
   lease?: Lease,
   signal?: AbortSignal,
 ): unknown {
@@ -25,11 +26,11 @@ export function dispatch(
   const statement = new Statement(layer, config, values, callback)
   statement.signal = signal
   if (statement.isSubmittable) statement.origin = lease?.origin ?? originHere()
-  if (statement.isSubmittable && layer === 'kysely' && database.frameOf(lease, currentLink())) {
+  if (statement.isSubmittable && layer === 'kysely' && database.frameOf(lease, link)) {
     // a cursor of Kysely's, which would keep the connection to itself until its end
     return new PortalCursor(database, statement, lease)
   }
-  const answer = withCache(database, statement, lease, database.query(statement, lease))
+  const answer = withCache(database, statement, lease, link, database.query(statement, lease, link))
   if (statement.isSubmittable) {
     const query = config as Submittable & { callback?: unknown }
     query.callback ??= statement.callback
@@ -53,11 +54,12 @@ function withCache(
   database: Database,
   statement: Statement,
   lease: Lease | undefined,
+  link: Link | undefined,
   answer: Promise<QueryResult>,
 ): Promise<QueryResult> {
   const { onWrite } = database
   if (onWrite === undefined || statement.layer !== 'pg' || readsOnly(statement.text)) return answer
-  const root = database.frameOf(lease, currentLink())?.root
+  const root = database.frameOf(lease, link)?.root
   return answer.then(async (result) => {
     await onWrite('all', root)
     return result
@@ -69,7 +71,8 @@ function withCache(
  * `release`, so that it can not be used by those who gave it back.
  */
 export function clientOfLease(database: Database, lease: Lease): PgClient {
-  const query = (...args: unknown[]): unknown => dispatch(database, 'pg', args, lease)
+  const query = (...args: unknown[]): unknown =>
+    dispatch(database, 'pg', args, currentLink(), lease)
   return facade(lease.connection, query, (error) => {
     if (lease.isReleased) {
       throw new Error('Release called on client which has already been released to the pool.')
@@ -89,12 +92,13 @@ export function clientOfConnection(database: Database, connection: Connection): 
   let client = stable.get(connection)
   if (client === undefined) {
     const query = (...args: unknown[]): unknown => {
-      const borrower = Borrower.current(database)
+      const link = currentLink()
+      const borrower = Borrower.under(link, database)
       const layer = borrower?.layer ?? 'pg'
-      return dispatch(database, layer, args, borrower?.lease, borrower?.signal)
+      return dispatch(database, layer, args, link, borrower?.lease, borrower?.signal)
     }
     client = facade(connection, query, (error) => {
-      const lease = Borrower.current(database)?.lease
+      const lease = Borrower.under(currentLink(), database)?.lease
       if (lease !== undefined) letGo(lease, error)
     })
     stable.set(connection, client)

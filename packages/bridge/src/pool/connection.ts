@@ -282,7 +282,7 @@ export class Connection implements WireObserver {
       )
       return undefined
     }
-    if (status !== 'I' || root.state === 'ending' || this.wire.queue.holdsOpening(root))
+    if (status !== 'I' || root.state === 'ending' || this.transactions.isUnsent(root))
       return undefined
     const drift = new TransactionDriftError(
       `${describe(root)} is gone: the server says that no transaction is open (status I). ` +

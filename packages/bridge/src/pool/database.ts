@@ -7,6 +7,7 @@ import type { Connection } from './connection.ts'
 import { control } from './control.ts'
 import { FullPool } from './full-pool.ts'
 import { Lease, type LeaseKind } from './lease.ts'
+import type { Loan } from './loan.ts'
 import type { QueryResult } from './pg.ts'
 import type { Settings } from './settings.ts'
 import type { Source } from './source.ts'
@@ -82,11 +83,11 @@ export class Database {
     return own !== undefined && ambient?.isInside(own) ? ambient : own
   }
 
-  /** Runs a statement where it belongs. */
+  /** Runs a statement, sent by code under `link`, where it belongs. */
   query(
     statement: Statement,
-    lease?: Lease,
-    link: Link | undefined = currentLink(),
+    lease: Lease | undefined,
+    link: Link | undefined,
   ): Promise<QueryResult> {
     if (lease?.kind === 'plain' && lease.isReleased) {
       const message = 'the client was released, and may be in the hands of others. Nothing was sent'
@@ -107,21 +108,26 @@ export class Database {
     return lease.connection.execute(statement, undefined, link)
   }
 
-  /** Lends a connection: that of the transaction around, or one of its own. */
-  async lend(kind: LeaseKind, layer: Layer, wish: Wish = {}): Promise<Lease> {
+  /** Lends a connection to code under `caller`: that of the transaction around, or one of its own. */
+  async lend(
+    kind: LeaseKind,
+    layer: Layer,
+    caller: Link | undefined,
+    wish: Wish = {},
+  ): Promise<Lease> {
     this.#assertUsable()
     const { link, origin, on, signal } = wish
     const joins = wish.joins ?? this.settings.nesting === 'join'
-    const parent = wish.parent === undefined ? this.ambient : (wish.parent ?? undefined)
+    const parent =
+      wish.parent === undefined ? ambientFrame(caller, this) : (wish.parent ?? undefined)
     if (parent !== undefined) {
       const connection = this.connectionOf(parent)
-      const refusal = connection.refusal(parent, currentLink())
+      const refusal = connection.refusal(parent, caller)
       if (refusal !== undefined) throw refusal
       return new Lease(connection, { kind, layer, joins, parent, link, origin, signal })
     }
     if (on !== undefined) return new Lease(on.connection, { kind, layer, joins, link, origin })
-    const held = heldTransactions(currentLink(), this)
-    const loan = await this.#fullPool.borrow(layer, held, signal)
+    const loan = await this.#borrow(layer, caller, signal)
     return new Lease(loan.connection, { kind, layer, joins, link, origin, signal, loan })
   }
 
@@ -137,7 +143,7 @@ export class Database {
     const link = new Link(currentLink(), this, 'block')
     const { joins, modes, parent, signal, origin = originAbove(this.block) } = options
     return runIn(link, async () => {
-      const lease = await this.lend('block', layer, { link, origin, joins, parent, signal })
+      const lease = await this.lend('block', layer, link, { link, origin, joins, parent, signal })
       lease.modes = modes
       try {
         return await run(lease)
@@ -177,14 +183,18 @@ export class Database {
 
   async #once(statement: Statement, link: Link | undefined): Promise<QueryResult> {
     this.#assertUsable()
-    const held = heldTransactions(link, this)
-    const loan = await this.#fullPool.borrow(statement.layer, held)
+    const loan = await this.#borrow(statement.layer, link)
     try {
       return await loan.connection.execute(statement, undefined, link)
     } finally {
       const back = loan.giveBack()
       if (back !== undefined) await back
     }
+  }
+
+  #borrow(layer: Layer, link: Link | undefined, signal?: AbortSignal): Promise<Loan> {
+    const held = heldTransactions(link, this)
+    return this.#fullPool.borrow(() => this.#source.borrow(layer, link), held, signal)
   }
 
   #assertUsable(): void {

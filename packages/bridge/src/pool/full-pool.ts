@@ -1,5 +1,5 @@
 import { PoolExhaustedError } from '../errors.ts'
-import type { Frame, Layer } from '../transaction/frame.ts'
+import type { Frame } from '../transaction/frame.ts'
 import { linesOf, type Origin, originHere } from '../transaction/origin.ts'
 import { behindStream } from './behind-stream.ts'
 import type { Loan } from './loan.ts'
@@ -20,14 +20,23 @@ export class FullPool {
 
   /**
    * Borrows a client for code that keeps the transactions `held` waiting; refuses where that would
-   * wait for ever. Who aborts `signal` waits no more, and leaves the client to the next.
+   * wait for ever. Who aborts `signal` waits no more, and leaves the client to the next. `borrow`
+   * asks the source.
    */
-  borrow(layer: Layer, held: ReadonlySet<Frame>, signal?: AbortSignal): Promise<Loan> {
+  borrow(
+    borrow: () => Promise<Loan>,
+    held: ReadonlySet<Frame>,
+    signal?: AbortSignal,
+  ): Promise<Loan> {
     const waits = held.size > 0 || signal !== undefined || this.#isFull
-    return waits ? this.#wait(layer, held, signal) : this.#source.borrow(layer)
+    return waits ? this.#wait(borrow, held, signal) : borrow()
   }
 
-  async #wait(layer: Layer, held: ReadonlySet<Frame>, signal?: AbortSignal): Promise<Loan> {
+  async #wait(
+    borrow: () => Promise<Loan>,
+    held: ReadonlySet<Frame>,
+    signal?: AbortSignal,
+  ): Promise<Loan> {
     // where it can not be needed, the stack is not worth its price
     const isTold = held.size > 0 || this.#source.streams.length > 0
     const wait = new Wait(held, isTold ? originHere() : {})
@@ -38,7 +47,7 @@ export class FullPool {
     try {
       this.#refuseNewest()
       wait.throwIfEnded()
-      const loan = await wait.for(this.#source.borrow(layer))
+      const loan = await wait.for(borrow())
       this.#waits.delete(wait)
       // the last client that could have come to another has come here
       this.#refuseNewest()

@@ -1,6 +1,6 @@
 import { acquireChannel, releaseChannel } from '../instrumentation/channels.ts'
 import type { Layer } from '../transaction/frame.ts'
-import { currentLink, runIn } from '../transaction/scope.ts'
+import { type Link, runIn } from '../transaction/scope.ts'
 import type { Carrier } from './carrier.ts'
 import type { Connection } from './connection.ts'
 import { Loan } from './loan.ts'
@@ -14,7 +14,8 @@ export abstract class Source {
   /** How many there can be at once. */
   abstract readonly capacity: number
 
-  abstract borrow(layer: Layer): Promise<Loan>
+  /** Borrows one, for code that stands under `link`. */
+  abstract borrow(layer: Layer, link: Link | undefined): Promise<Loan>
 
   /** The streams that hold connections between two of their pages. */
   get streams(): readonly Carrier[] {
@@ -81,10 +82,9 @@ export class PoolSource extends Source {
     return this.#pool.options.max ?? Infinity
   }
 
-  async borrow(layer: Layer): Promise<Loan> {
+  async borrow(layer: Layer, link: Link | undefined): Promise<Loan> {
     // a new client lives longer than the code that happens to ask for it: it must not keep its scope
-    const acquiring =
-      currentLink() === undefined ? this.#acquire() : runIn(undefined, () => this.#acquire())
+    const acquiring = link === undefined ? this.#acquire() : runIn(undefined, () => this.#acquire())
     const connection = await acquiring
     const { client, lost } = connection
     // the pool writes a new `release` on the client each time

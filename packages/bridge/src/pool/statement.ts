@@ -28,6 +28,8 @@ export class Statement {
   readonly callback: Callback | undefined
   /** What the text does to the transaction; nothing for any other SQL. */
   readonly command: ControlCommand | undefined
+  /** Whether there can only be one command in it. */
+  readonly #isSingle: boolean
   /** The COMMIT that leaves with the statements of a batch. */
   endsBatch = false
   /** What carries it, where that is the bridge's own query. */
@@ -46,7 +48,11 @@ export class Statement {
     // it may leave later: what the caller does with its objects until then is not about it
     if (layer === 'pg') this.#keep()
     this.callback = (typeof values === 'function' ? values : callback) as Callback | undefined
-    this.command = controlCommand(this.text, this.#isSingle)
+    const { text } = this
+    // with values or a name the protocol guarantees one command
+    const isGuaranteed = this.parameters.length > 0 || this.name !== undefined
+    this.#isSingle = isGuaranteed || !text.includes(';')
+    this.command = controlCommand(text, this.#isSingle)
   }
 
   get text(): string {
@@ -115,11 +121,6 @@ export class Statement {
 
   get hasTimeout(): boolean {
     return Boolean((this.config as QueryConfig).query_timeout)
-  }
-
-  /** With values or a name the protocol guarantees one command. */
-  get #isSingle(): boolean {
-    return this.parameters.length > 0 || this.name !== undefined
   }
 }
 

@@ -109,6 +109,8 @@ export class Transactions {
     )
     turns.pass(notSent)
     const result = await answer
+    // what nobody awaited may have ended it meanwhile
+    if (frame.ended) return result
     frame.failure = undefined
     frame.state = 'open'
     frame.undone++
@@ -117,8 +119,14 @@ export class Transactions {
     return result
   }
 
+  /** Whether the command that opens a frame is not on its way yet. */
+  isUnsent(frame: Frame): boolean {
+    return this.#connection.wire.queue.holdsOpening(frame) || this.#openings.isUnsent(frame)
+  }
+
   async #keepEnded(frame: Frame): Promise<QueryResult> {
-    if (frame.state === 'committed' || frame.state === 'released') return acknowledged('COMMIT')
+    if (frame.state === 'committed') return acknowledged('COMMIT')
+    if (frame.state === 'released') return acknowledged('RELEASE')
     const outcome = frame.state === 'unknown' ? 'unknown' : 'rolled-back'
     const error = outcome === 'unknown' ? unknown(frame, frame.failure) : aborted(frame)
     await this.#rollback
@@ -218,8 +226,7 @@ export class Transactions {
     stack.end(frame, 'rolled-back')
     // by hand, ROLLBACK comes behind what was sent before it; a block is over with all that it has left
     const keepsOrder = !frame.scoped && wire.queue.hasTripsOf(frame)
-    const isUnsent = wire.queue.holdsOpening(frame) || this.#openings.isUnsent(frame)
-    const unsent = isUnsent && !keepsOrder
+    const unsent = this.isUnsent(frame) && !keepsOrder
     if (!keepsOrder) wire.drop(frame, notSent)
     let answer: Promise<unknown> | undefined
     if (!unsent) {

@@ -20,7 +20,7 @@ export async function withClient<T>(
   if (held !== undefined) return fn(held.client)
 
   const frame = database.ambient
-  const lease = await database.lend('plain', 'pg')
+  const lease = await database.lend('plain', 'pg', link)
   const { connection } = lease
   const inside = new Link(link, database, 'via', connection)
   const run = async (): Promise<T> => {

@@ -8,6 +8,7 @@ import type { Database } from '../pool/database.ts'
 import type { Lease } from '../pool/lease.ts'
 import { Statement } from '../pool/statement.ts'
 import { beginSql } from '../sql/control-sql.ts'
+import { currentLink } from '../transaction/scope.ts'
 
 /** A statement that was built and not yet sent: a builder of Drizzle or of Kysely. */
 export interface BatchItem {
@@ -44,7 +45,7 @@ async function sendTogether(
   lease: Lease,
   items: readonly BatchItem[],
 ): Promise<unknown[]> {
-  const send = (text: string) => database.query(new Statement('shared', text), lease)
+  const send = (text: string) => database.query(new Statement('shared', text), lease, currentLink())
   await send(beginSql({}))
   const frame = lease.opened
   if (frame === undefined) throw new Error('a batch has a frame of its own')

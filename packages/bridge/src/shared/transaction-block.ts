@@ -18,6 +18,7 @@ import type { TransactionModes } from '../sql/control-command.ts'
 import { beginSql } from '../sql/control-sql.ts'
 import type { Frame } from '../transaction/frame.ts'
 import { originAbove } from '../transaction/origin.ts'
+import { currentLink } from '../transaction/scope.ts'
 import { AbortScope } from './abort-scope.ts'
 import { retrying } from './retry.ts'
 import { type MaybeOptions, optionsOf, type TransactionOptions } from './transaction-options.ts'
@@ -105,7 +106,7 @@ async function runBlock<T>(
   modes: TransactionModes,
   fn: () => Promise<T> | T,
 ): Promise<T> {
-  const send = (text: string) => database.query(new Statement('shared', text), lease)
+  const send = (text: string) => database.query(new Statement('shared', text), lease, currentLink())
   await send(beginSql(modes))
   try {
     const value = await database.body(lease, fn)

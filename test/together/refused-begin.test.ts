@@ -1,0 +1,42 @@
+import { describe, expect, test } from 'vitest'
+import type { App } from '../setup/app.ts'
+import { type World, worlds } from '../setup/worlds.ts'
+import { useAccounts } from './accounts.ts'
+
+// What the server answers to a BEGIN is told in the same way, whether that rode or not: the same
+// error, the same states of the frames, the same log.
+
+const accounts = useAccounts()
+
+const stories: readonly {
+  readonly name: string
+  readonly command: string
+  readonly run: (app: App, world: World, note: (state: unknown) => void) => Promise<unknown>
+}[] = [
+  {
+    name: 'a BEGIN',
+    command: 'begin',
+    run: (app, { outer }) => outer.block(app, () => outer.note(app, 'a')),
+  },
+  {
+    name: 'a BEGIN, with a savepoint behind it',
+    command: 'begin',
+    run: (app, { outer, inner }) =>
+      outer.block(app, () => inner.block(app, () => inner.note(app, 'a'))),
+  },
+]
+
+describe.each(worlds)('$name', (world) => {
+  test.each(stories)('$name that is refused is told as if it were sent alone', async (story) => {
+    const { ofRiding, ofLone } = await accounts.of(story.command, (app, note) =>
+      story.run(app, world, note),
+    )
+    // of the savepoint, nobody has heard where BEGIN was asked for first
+    expect({ ...ofRiding, savepoints: [] }).toEqual({ ...ofLone, savepoints: [] })
+    expect(ofLone.log.map(({ sqlstate }) => sqlstate)).toContain('42601')
+    for (const app of [accounts.riding, accounts.lone]) {
+      await world.outer.block(app, () => world.outer.note(app, 'next'))
+      expect((await app.rows()).at(-1)).toBe('next')
+    }
+  })
+})

@@ -1,0 +1,79 @@
+import { describe, expect, test } from 'vitest'
+import type { App } from '../setup/app.ts'
+import { failureOf } from '../setup/failure.ts'
+import { type World, worlds } from '../setup/worlds.ts'
+import { told, useAccounts } from './accounts.ts'
+
+// What the server answers to a SAVEPOINT is told in the same way, whether that rode or not: the same
+// error, the same states of the frames, the same log.
+
+const accounts = useAccounts()
+
+const stories: readonly {
+  readonly name: string
+  readonly command: string
+  readonly run: (app: App, world: World, note: (state: unknown) => void) => Promise<unknown>
+}[] = [
+  {
+    name: 'a SAVEPOINT whose block is not caught',
+    command: 'savepoint sp1',
+    run: (app, { outer, inner }) =>
+      outer.block(app, async () => {
+        await outer.note(app, 'a')
+        await inner.block(app, () => inner.note(app, 'b'))
+      }),
+  },
+  {
+    name: 'a SAVEPOINT whose block is caught',
+    command: 'savepoint sp1',
+    run: (app, { outer, inner }, note) =>
+      outer.block(app, async () => {
+        await outer.note(app, 'a')
+        const failure = await failureOf(inner.block(app, () => inner.note(app, 'b')))
+        note(told(failure))
+        note(app.shared.current?.state)
+      }),
+  },
+  {
+    name: 'a SAVEPOINT whose block is caught, and a block behind it',
+    command: 'savepoint sp1',
+    run: (app, { outer, inner }, note) =>
+      outer.block(app, async () => {
+        await outer.note(app, 'a')
+        await failureOf(inner.block(app, () => inner.note(app, 'b')))
+        note((await failureOf(inner.block(app, async () => note('ran')))).name)
+      }),
+  },
+  {
+    name: 'a SAVEPOINT in a savepoint',
+    command: 'savepoint sp2',
+    run: (app, { outer, inner }, note) =>
+      outer.block(app, async () => {
+        await outer.note(app, 'a')
+        const nested = inner.block(app, async () => {
+          await inner.note(app, 'b')
+          const failure = await failureOf(outer.block(app, () => outer.note(app, 'c')))
+          note(told(failure))
+          note(app.shared.current?.state)
+          throw failure
+        })
+        note(told(await failureOf(nested)))
+        note(app.shared.current?.state)
+        await outer.note(app, 'd')
+      }),
+  },
+]
+
+describe.each(worlds)('$name', (world) => {
+  test.each(stories)('$name that is refused is told as if it were sent alone', async (story) => {
+    const { ofRiding, ofLone } = await accounts.of(story.command, (app, note) =>
+      story.run(app, world, note),
+    )
+    expect(ofRiding).toEqual(ofLone)
+    expect(ofLone.log.map(({ sqlstate }) => sqlstate)).toContain('42601')
+    for (const app of [accounts.riding, accounts.lone]) {
+      await world.outer.block(app, () => world.outer.note(app, 'next'))
+      expect((await app.rows()).at(-1)).toBe('next')
+    }
+  })
+})
