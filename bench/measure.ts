@@ -5,7 +5,7 @@ import { prove } from './proof.ts'
 import type { DelayProxy } from './proxy/delay-proxy.ts'
 import type { Link } from './proxy/link.ts'
 import { type CellResult, cellResult } from './results.ts'
-import { type Pace, runRounds } from './rounds.ts'
+import { type Pace, runRounds, warmUp } from './rounds.ts'
 import type { Scenario, Variant } from './scenario.ts'
 
 const POOLS: PoolSizes = { stock: 5, shared: 5 }
@@ -30,7 +30,10 @@ export async function* measure(
   const proved = await onField(counter.url, pools, async (field) => {
     const variants = scenario.variants(field)
     if (typeof variants === 'string') return variants
-    return prove(scenario, variants, counter, observer)
+    const proof = await prove(scenario, variants, counter, observer)
+    // what is compiled while it is measured tells of the compiler
+    await warmUp(variants, pace.warmUp * 1_000)
+    return proof
   })
   if (typeof proved === 'string') {
     yield { skipped: proved }

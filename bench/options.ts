@@ -9,7 +9,7 @@ export const USAGE = `pnpm bench [--quick] [--only <name>,…] [--links <name>,�
   --quick          a smoke test: short, on loopback and 2 ms; its figures say little
   --only           scenarios whose names begin so: point-query, two-inserts, throughput-64 …
   --links          ${LINKS.join(', ')}
-  --seconds        for each scenario on each link (default 1.5; half as much again on loopback)
+  --seconds        for each scenario on each link (default 3; half as much again on loopback)
   --transactions   over which the growth of the heap is measured (default 10000; 1000000 takes long)
 `
 
@@ -40,7 +40,8 @@ export function options(): Options | undefined {
     only: values.only.split(',').filter((name) => name !== ''),
     links: values.links === undefined ? linksOf(quick) : parseLinks(values.links),
     pace: {
-      seconds: positive('seconds', values.seconds ?? (quick ? '0.1' : '1.5')),
+      seconds: positive('seconds', values.seconds ?? (quick ? '0.1' : '3')),
+      warmUp: quick ? 0.1 : 5,
       fewestRounds: quick ? 1 : 6,
     },
     isWhole: !quick && values.only === '' && values.links === undefined,

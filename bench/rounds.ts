@@ -1,14 +1,19 @@
 import { type Cost, runBatch } from './batch.ts'
 import type { Variant } from './scenario.ts'
 
-const WARM_UP = 300
-/** So short that what disturbs the machine hits all variants alike. */
-const BATCH = 4
+const WARM_UP = 3_000
+/**
+ * Milliseconds. So short that what disturbs the machine hits all variants alike, and so long that the
+ * first operations, on the caches of the variant before, do not decide.
+ */
+const BATCH = 15
 const MOST_OPERATIONS = 50
 
 /** How long to measure. */
 export interface Pace {
   readonly seconds: number
+  /** How many seconds to run before, at most. */
+  readonly warmUp: number
   readonly fewestRounds: number
 }
 
@@ -24,9 +29,10 @@ export interface Rounds {
  */
 export async function runRounds(
   variants: readonly Variant[],
-  { seconds, fewestRounds }: Pace,
+  { seconds, warmUp: warmth, fewestRounds }: Pace,
 ): Promise<Rounds> {
-  const operations = await warmUp(variants, (seconds * 1_000) / 4)
+  // what is compiled for one link is compiled for all: here only the clients have to connect
+  const operations = await warmUp(variants, (warmth * 1_000) / 10)
   globalThis.gc?.()
   const costs = new Map<string, Cost[]>(variants.map(({ name }) => [name, []]))
   const end = performance.now() + seconds * 1_000
@@ -40,7 +46,7 @@ export async function runRounds(
 }
 
 /** Lets the code be compiled and the clients connect. Gives how many operations make a batch. */
-async function warmUp(variants: readonly Variant[], milliseconds: number): Promise<number> {
+export async function warmUp(variants: readonly Variant[], milliseconds: number): Promise<number> {
   const end = performance.now() + milliseconds
   let wall = 0
   for (let count = 0; count < 1 || (count < WARM_UP && performance.now() < end); count++) {
