@@ -12,7 +12,7 @@ export default defineConfig({
     globalSetup: 'setup/global.ts',
     // Half of the time a test waits for the server, so one core is not left to it.
     maxWorkers: '100%',
-    projects: [pure(), ...combinations.map(onLibraries), behindPgBouncer()],
+    projects: [pure(), ...combinations.map(onLibraries), withoutRiding(), behindPgBouncer()],
   },
 })
 
@@ -34,6 +34,26 @@ function onLibraries(combination: Combination): TestProjectInlineConfiguration {
       include: ['**/*.test.ts'],
       exclude: ['core/**', 'fuzz/**', 'pgbouncer/**', 'node_modules/**'],
       provide: { combination },
+    },
+  }
+}
+
+/**
+ * What must hold whether control statements ride or not, once more without. Other files expect the
+ * statements of a riding application, or run in both manners themselves.
+ */
+function withoutRiding(): TestProjectInlineConfiguration {
+  const concurrent =
+    '{dataloader,early-rejection,emitters,ended-from-outside,flows,many-siblings,procedures,requests,' +
+    'retry-and-timeout,sibling-trees,siblings,stale-status,waits,waits-for-the-pool}'
+  return {
+    ...onSource(librariesOf(newest)),
+    test: {
+      name: 'not-riding',
+      isolate: false,
+      include: ['faults/**/*.test.ts', `sabotage/${concurrent}.test.ts`],
+      exclude: ['faults/{conflicts,manners,rollback}.test.ts', 'node_modules/**'],
+      provide: { combination: newest, rides: false },
     },
   }
 }

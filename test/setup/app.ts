@@ -13,7 +13,7 @@ import {
   shareConnection,
 } from 'shared-connection'
 import 'shared-connection/register'
-import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, inject } from 'vitest'
 import { type Database, useDatabase } from './database.ts'
 import { tap } from './tap.ts'
 import { listen, type Transcript } from './transcript.ts'
@@ -158,7 +158,8 @@ export async function startApp(database: Database, options: AppOptions = {}): Pr
       note_id int not null references note deferrable initially immediate,
       text text not null)`)
   const orm = makeDrizzle(pool)
-  const shared = shareConnection(orm, options.shared)
+  const riding = inject('rides') === false ? { lazy: false } : {}
+  const shared = shareConnection(orm, { ...riding, ...options.shared })
   const db = new Kysely<Schema>({
     dialect: new PostgresDialect({ pool: orm.$client, cursor: Cursor }),
   }).extension('shared-connection', { drizzle: orm })

@@ -12,6 +12,8 @@ declare module 'vitest' {
     readonly serverUrlForApps: string
     /** The versions of the libraries that the running project is for. */
     readonly combination: Combination
+    /** False where applications are to send control statements on their own. */
+    readonly rides?: false
     /** Whether the running project is the one behind PgBouncer, and if there is none, why. */
     readonly pgBouncer: 'none' | 'running' | Missing
   }

@@ -27,8 +27,8 @@ const SCHEMA = `
 
 export type Application = Awaited<ReturnType<typeof openApplication>>
 
-/** An application on both layers, and a connection that no fault hits. */
-export async function openApplication(url: string) {
+/** An application on both layers, and a connection that no fault hits. `lazy`: control statements ride. */
+export async function openApplication(url: string, lazy: boolean) {
   const observer = new Client({ connectionString: url })
   await observer.connect()
   await observer.query(SCHEMA)
@@ -43,7 +43,7 @@ export async function openApplication(url: string) {
   const orm = drizzle({ client: pool })
   const db = new Kysely<Database>({
     dialect: new PostgresDialect({ pool, cursor: Cursor }),
-  }).extension('shared-connection', { drizzle: orm })
+  }).extension('shared-connection', { drizzle: orm, lazy })
 
   return {
     pool,

@@ -18,6 +18,8 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '60' },
     /** For the same requests again. When the faults hit is left to chance. */
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    /** Control statements do not ride. */
+    'not-riding': { type: 'boolean', default: false },
   },
 })
 const seconds = numberIn('seconds', values.seconds, MOST_SECONDS)
@@ -27,7 +29,7 @@ console.log(`soak: ${seconds} s of mixed load with faults, --seed ${seed}`)
 const server = await startPostgres()
 const database = await freshDatabase(server.url)
 try {
-  const app = await openApplication(database.url)
+  const app = await openApplication(database.url, !values['not-riding'])
   const soak = new Soak(app, new Random(seed), new Faults(app, new Random(seed + 1)))
   const watch = watchProcess()
   const isStuck = !(await soak.run(seconds))
