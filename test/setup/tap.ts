@@ -6,6 +6,7 @@ interface ProtocolConnection {
   parse(message: { name?: string; text: string }): void
   bind(message: { statement?: string; values?: readonly unknown[] }): void
   query(text: string): void
+  readonly stream: { write(bytes: Buffer, ...rest: unknown[]): boolean }
 }
 
 const CONTROL = /^(begin|start transaction|savepoint|release|rollback|commit|set transaction)\b/i
@@ -30,6 +31,16 @@ export function tap(pool: Pool): Transcript {
     connection.bind = (message) => {
       note(texts.get(message.statement ?? '') ?? '', message.values)
       bind(message)
+    }
+    // what rides is written as it is: Parse, with more behind it
+    const { stream } = connection
+    const write = stream.write.bind(stream)
+    stream.write = (bytes, ...rest) => {
+      const isParse = bytes[0] === 'P'.charCodeAt(0)
+      if (isParse && bytes.length > 1 + bytes.readInt32BE(1)) {
+        note(bytes.toString('utf8', 6, bytes.indexOf(0, 6)))
+      }
+      return write(bytes, ...rest)
     }
     connection.query = (text) => {
       note(text)

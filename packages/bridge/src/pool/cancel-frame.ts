@@ -61,8 +61,7 @@ export function cancelJoined(
   if (frame.ended) return
   frame.doomed ??= { cause: reason }
   if (link !== undefined) {
-    frame.guests.delete(link)
-    frame.expelled.add(link)
+    frame.expel(link)
   }
   connection.wire.cancel(frame, reason)
   connection.turns.pass(notSent)

@@ -121,7 +121,7 @@ function join(database: Database, lease: Lease, parent: Frame, modes: Transactio
   lease.joined = parent
   if (lease.link === undefined || lease.kind !== 'block') return
   lease.link.frame = parent
-  parent.guests.set(lease.link, lease.origin ?? {})
+  parent.admit(lease.link, lease.origin ?? {})
 }
 
 /** What a block that joined a frame is told at its end: what has become of that, if it is known. */
@@ -133,7 +133,7 @@ function told(joined: Frame): QueryResult {
 
 /** A block that has joined a frame is over: that may end now. */
 function leave({ connection, link }: Lease, joined: Frame): Promise<QueryResult> {
-  if (link !== undefined) joined.guests.delete(link)
+  if (link !== undefined) joined.dismiss(link)
   connection.turns.pass(notSent)
   return Promise.resolve(acknowledged('COMMIT'))
 }

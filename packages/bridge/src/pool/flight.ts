@@ -1,4 +1,5 @@
 import { StatementSkippedError } from '../errors.ts'
+import { encoded } from './encoded.ts'
 import { perClass } from './per-class.ts'
 import {
   isServerError,
@@ -111,11 +112,7 @@ function extend(Query: QueryClass): FlightClass {
       this.written = true
       connection.stream.cork?.()
       try {
-        for (const text of this.riders) {
-          connection.parse({ text })
-          connection.bind({})
-          connection.execute({})
-        }
+        for (const text of this.riders) connection.stream.write(encoded(text))
         recorder.replay(connection)
         if (recorder.isExtended) connection.sync()
       } finally {

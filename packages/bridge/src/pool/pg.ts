@@ -38,6 +38,7 @@ export interface PgConnection {
   readonly stream: {
     cork?(): void
     uncork?(): void
+    write(bytes: Uint8Array): void
     destroy(): void
     readonly remoteAddress?: string | undefined
     readonly bytesWritten?: number

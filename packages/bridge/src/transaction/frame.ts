@@ -40,6 +40,8 @@ export interface FrameOptions {
   readonly session?: object | undefined
 }
 
+const NOBODY: ReadonlyMap<Link, Origin> = new Map()
+
 let frames = 0
 
 /** One level of nesting: a transaction, or a savepoint in one. */
@@ -77,10 +79,8 @@ export class Frame {
   doomed: { readonly cause: unknown } | undefined
   /** Code that may still use it while it is ending: its before-commit hooks. */
   lastCalls: Link | undefined
-  /** The blocks that have joined it and still run, with where they began: it ends when they have. */
-  readonly guests = new Map<Link, Origin>()
-  /** Blocks that had joined it and were ended from outside: they send nothing more. */
-  readonly expelled = new Set<Link>()
+  #guests: Map<Link, Origin> | undefined
+  #expelled: Set<Link> | undefined
   /** COMMIT, or RELEASE, is on its way: nothing can take it back. */
   isKeeping = false
   /** What its block threw: the error that matters, whatever fails while cleaning up. */
@@ -135,6 +135,34 @@ export class Frame {
   /** Whether it was marked for a rollback, however its block ends. */
   get isGivenUp(): boolean {
     return this.doomed !== undefined || this.rollsBackOnExit
+  }
+
+  /** The blocks that have joined it and still run, with where they began: it ends when they have. */
+  get guests(): ReadonlyMap<Link, Origin> {
+    return this.#guests ?? NOBODY
+  }
+
+  /** Blocks that had joined it and were ended from outside: they send nothing more. */
+  get expelled(): ReadonlySet<Link> | undefined {
+    return this.#expelled
+  }
+
+  /** A block has joined it. */
+  admit(guest: Link, origin: Origin): void {
+    this.#guests ??= new Map()
+    this.#guests.set(guest, origin)
+  }
+
+  /** A block that had joined it is over. */
+  dismiss(guest: Link): void {
+    this.#guests?.delete(guest)
+  }
+
+  /** A block that had joined it is ended from outside. */
+  expel(guest: Link): void {
+    this.dismiss(guest)
+    this.#expelled ??= new Set()
+    this.#expelled.add(guest)
   }
 
   /** Notes the error that leaves it aborted. The first one is the one that matters. */

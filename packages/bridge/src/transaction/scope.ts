@@ -82,7 +82,7 @@ export function isUnder(link: Link | undefined, outer: Link): boolean {
  */
 export function mayWork(frame: Frame, link: Link | undefined): boolean {
   for (let at: Frame | undefined = frame; at !== undefined; at = at.parent) {
-    if (at.expelled.size === 0) continue
+    if (at.expelled === undefined) continue
     for (const expelled of at.expelled) if (isUnder(link, expelled)) return false
   }
   if (frame.ended) return false
