@@ -121,7 +121,7 @@ class SharedProvider implements ConnectionProvider {
       this.#origin.provideConnection(
         async (connection) => {
           if (borrower.lease === undefined) throw differentPool(this.#database)
-          const leased = new (leasedClass(connection))(connection, this.#database, borrower)
+          const leased = leasedOn(connection, this.#database, borrower)
           // what begins a transaction leaves its borrower; any other code can speak as it
           if (waiting === undefined) return consumer(leased)
           return runIn(link?.parent, () => consumer(leased))
@@ -139,20 +139,29 @@ class SharedProvider implements ConnectionProvider {
 class BoundProvider implements ConnectionProvider {
   readonly #database: Database
   readonly #provider: SingleConnectionProvider
-  #connection: Promise<LeasedConnection> | undefined
+  #connection: LeasedConnection | undefined
 
   constructor(database: Database, provider: SingleConnectionProvider) {
     this.#database = database
     this.#provider = provider
   }
 
-  async provideConnection<T>(consumer: Consumer<T>): Promise<T> {
+  provideConnection<T>(consumer: Consumer<T>): Promise<T> {
     const link = currentLink()
     const waiting = waitingBorrower(link, this.#database)
-    this.#connection ??= this.#provider.provideConnection((connection) =>
-      Promise.resolve(connection as LeasedConnection),
-    )
-    const leased = await this.#connection
+    const known = this.#connection
+    if (known !== undefined && waiting === undefined) return consumer(known)
+    return this.#provide(consumer, link, waiting)
+  }
+
+  async #provide<T>(
+    consumer: Consumer<T>,
+    link: Link | undefined,
+    waiting: Borrower | undefined,
+  ): Promise<T> {
+    const connection = await this.#provider.provideConnection((it) => Promise.resolve(it))
+    const leased = connection as LeasedConnection
+    this.#connection = leased
     if (waiting === undefined) return consumer(leased)
 
     // a transaction in this one: the same connection, with a lease of its own
@@ -161,8 +170,7 @@ class BoundProvider implements ConnectionProvider {
     const parent = this.#database.frameOf(on, link) ?? null
     const wish = { link: block, parent, on, origin, joins: false }
     waiting.lease = await this.#database.lend(kind, layer, link, wish)
-    const { connection } = leased
-    const nested = new (leasedClass(connection))(connection, this.#database, waiting)
+    const nested = leasedOn(leased.connection, this.#database, waiting)
     try {
       return await runIn(link?.parent, () => consumer(nested))
     } finally {
@@ -200,6 +208,14 @@ class AbortableProvider implements ConnectionProvider {
       ...rest,
     )
   }
+}
+
+function leasedOn(
+  connection: DatabaseConnection,
+  database: Database,
+  borrower: Borrower,
+): LeasedConnection {
+  return new (leasedClass(connection))(connection, database, borrower)
 }
 
 /** The transaction that has asked for its connection, if one has. */
