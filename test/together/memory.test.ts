@@ -1,7 +1,9 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { setImmediate } from 'node:timers/promises'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { sql } from 'kysely'
+import { sql as drizzleSql } from 'drizzle-orm'
 import { note, useRecordedApp } from './support.ts'
 
 const { app } = useRecordedApp()
@@ -47,4 +49,36 @@ test('the rows in front of an error are free, too', async () => {
       expect(await areCollected(references)).toBe(true)
     })
     .catch((error: Error) => expect(error.name).toBe('TransactionAbortedError'))
+})
+
+const many = "select repeat('x', 1000) as text from generate_series(1, 100)"
+
+/** Statements that leave alone, through each layer. */
+const asks = [
+  { name: 'pg', ask: async () => (await app.pool.query(many)).rows },
+  { name: 'Drizzle', ask: async () => (await app.orm.execute(drizzleSql.raw(many))).rows },
+  { name: 'Kysely', ask: async () => (await sql.raw(many).execute(app.db)).rows },
+]
+
+describe.each(asks)('the rows of a statement of $name', ({ ask }) => {
+  const askWeakly = async (): Promise<WeakRef<object>[]> => [new WeakRef(await ask())]
+  const next = () => app.pool.query('select 2')
+
+  test('are free while its transaction goes on', async () => {
+    await app.shared.transaction(async () => {
+      // the first takes BEGIN along, the second is alone
+      for (let count = 0; count < 2; count++) {
+        const references = await askWeakly()
+        await next()
+        expect(await areCollected(references)).toBe(true)
+      }
+    })
+  })
+
+  test('are free outside a transaction', async () => {
+    const references = await askWeakly()
+    // the clients keep their last query
+    await Promise.all(Array.from({ length: app.pool.totalCount }, next))
+    expect(await areCollected(references)).toBe(true)
+  })
 })
