@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { FaultyProxy } from '../faults/proxy.ts'
-import { type App, notes, replies, useApp } from '../setup/app.ts'
+import { useFaultyApp } from '../faults/app.ts'
+import { type App, notes, replies } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 import { speakers } from '../setup/worlds.ts'
 import { joining, useRecordedApp } from '../together/support.ts'
@@ -153,21 +153,7 @@ describe.each(joining)('a batch, with $name', ({ options }) => {
 })
 
 describe('a batch through the fault proxy', () => {
-  const proxy = new FaultyProxy()
-  const app = useApp({ pool: { max: 1 }, through: proxy })
-
-  /** Counts the requests for an answer that pass the proxy while `fn` runs. */
-  async function tripsOf(fn: () => Promise<unknown>): Promise<number> {
-    let trips = 0
-    await app.pool.query('select 1')
-    proxy.plan('stall', ({ side, type }) => {
-      if (side === 'frontend' && (type === 'S' || type === 'Q')) trips++
-      return false
-    })
-    await fn()
-    proxy.forget()
-    return trips
-  }
+  const { app, tripsOf } = useFaultyApp()
 
   test('is one, two where it fails, none where it is empty', async () => {
     expect(await tripsOf(() => app.shared.batch(ten(app)))).toBe(1)

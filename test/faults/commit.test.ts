@@ -1,8 +1,8 @@
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { useApp } from '../setup/app.ts'
+import { describe, expect, test } from 'vitest'
 import { type Speaker, speakers } from '../setup/worlds.ts'
+import { useFaultyApp } from './app.ts'
 import { completes, isReadyAfter, type Moment, sends } from './messages.ts'
-import { FaultyProxy, type Harm } from './proxy.ts'
+import type { Harm } from './proxy.ts'
 import {
   expectNextRequest,
   expectTold,
@@ -14,19 +14,8 @@ import {
   terminate,
 } from './support.ts'
 
-const proxy = new FaultyProxy()
-const app = useApp({ pool: { max: 1 }, through: proxy })
-let pid = 0
-
-beforeAll(() => {
-  // pg tells the pool of a client that is lost while nobody has it
-  app.pool.on('error', () => {})
-})
-
-beforeEach(async () => {
-  proxy.forget()
-  pid = await session(app)
-})
+const faulty = useFaultyApp()
+const { app, proxy } = faulty
 
 /** Runs a block that writes two notes, with that harm on its way. */
 async function strike(harm: Harm, at: Moment, speaker: Speaker): Promise<Report> {
@@ -36,10 +25,10 @@ async function strike(harm: Harm, at: Moment, speaker: Speaker): Promise<Report>
     await speaker.note(app, 'b')
   })
   await fault.struck
-  if (harm === 'stall') await terminate(app, pid)
+  if (harm === 'stall') await terminate(app, faulty.pid)
   fault.lift()
   const report = await reporting
-  await gone(app, pid)
+  await gone(app, faulty.pid)
   return report
 }
 
@@ -55,7 +44,7 @@ describe.each(speakers)('COMMIT of $name', (speaker) => {
       expect(lossIn(report.error)).toBeInstanceOf(Error)
       expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'insert b', 'commit'])
       expect(await app.rows()).toEqual([])
-      await expectNextRequest(app, speaker, pid)
+      await expectNextRequest(app, speaker, faulty.pid)
     },
   )
 
@@ -64,7 +53,7 @@ describe.each(speakers)('COMMIT of $name', (speaker) => {
     expectTold(report, 'unknown')
     expect(lossIn(report.error)).toBeInstanceOf(Error)
     expect(await app.rows()).toEqual(['a', 'b'])
-    await expectNextRequest(app, speaker, pid)
+    await expectNextRequest(app, speaker, faulty.pid)
   })
 
   test.each(['cut before', 'reset', 'truncate'] as const)(
@@ -74,7 +63,7 @@ describe.each(speakers)('COMMIT of $name', (speaker) => {
       expectTold(report, 'unknown')
       expect(lossIn(report.error)).toBeInstanceOf(Error)
       expect(await app.rows()).toEqual(['a', 'b'])
-      await expectNextRequest(app, speaker, pid)
+      await expectNextRequest(app, speaker, faulty.pid)
     },
   )
 
@@ -82,7 +71,7 @@ describe.each(speakers)('COMMIT of $name', (speaker) => {
     const report = await strike('stall', answered, speaker)
     expectTold(report, 'committed')
     expect(await app.rows()).toEqual(['a', 'b'])
-    await expectNextRequest(app, speaker, pid)
+    await expectNextRequest(app, speaker, faulty.pid)
   })
 
   test.each([
@@ -95,7 +84,7 @@ describe.each(speakers)('COMMIT of $name', (speaker) => {
     async ({ harm, at }) => {
       expectTold(await strike(harm, at, speaker), 'committed')
       expect(await app.rows()).toEqual(['a', 'b'])
-      await expectNextRequest(app, speaker, pid)
+      await expectNextRequest(app, speaker, faulty.pid)
     },
   )
 
@@ -103,7 +92,7 @@ describe.each(speakers)('COMMIT of $name', (speaker) => {
     expectTold(await strike('cut after', isReadyAfter('COMMIT'), speaker), 'committed')
     expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'insert b', 'commit'])
     expect(await app.rows()).toEqual(['a', 'b'])
-    await expectNextRequest(app, speaker, pid)
+    await expectNextRequest(app, speaker, faulty.pid)
   })
 
   test('that is held up, and then goes on, commits on the same session', async () => {
@@ -116,6 +105,6 @@ describe.each(speakers)('COMMIT of $name', (speaker) => {
     }
     expectTold(await reporting, 'committed')
     expect(await app.rows()).toEqual(['a'])
-    expect(await session(app)).toBe(pid)
+    expect(await session(app)).toBe(faulty.pid)
   })
 })

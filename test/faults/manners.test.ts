@@ -1,10 +1,10 @@
 import type { PoolClient } from 'pg'
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { useApp } from '../setup/app.ts'
+import { describe, expect, test } from 'vitest'
 import { failureOf } from '../setup/failure.ts'
 import { manners } from '../setup/worlds.ts'
+import { useFaultyApp } from './app.ts'
 import { completes, isReadyAfter, type Moment, sends } from './messages.ts'
-import { FaultyProxy, type Harm } from './proxy.ts'
+import type { Harm } from './proxy.ts'
 import {
   asleep,
   boom,
@@ -59,18 +59,8 @@ const faults: readonly Fault[] = [
 ]
 
 describe.each(manners)('$name', ({ name, options }) => {
-  const proxy = new FaultyProxy()
-  const app = useApp({ ...options, pool: { ...options.pool, max: 1 }, through: proxy })
-  let pid = 0
-
-  beforeAll(() => {
-    // pg tells the pool of a client that is lost while nobody has it
-    app.pool.on('error', () => {})
-  })
-  beforeEach(async () => {
-    proxy.forget()
-    pid = await session(app)
-  })
+  const faulty = useFaultyApp(options)
+  const { app, proxy } = faulty
 
   describe.each(mixed)('$name', ({ outer, inner }) => {
     /** Two notes, one of them in a savepoint, then a savepoint that is rolled back, then one more. */
@@ -89,12 +79,12 @@ describe.each(manners)('$name', ({ name, options }) => {
       const fault = proxy.plan(harm, at)
       const reporting = reportOf(app, outer, story)
       await fault.struck
-      if (harm === 'stall') await terminate(app, pid)
+      if (harm === 'stall') await terminate(app, faulty.pid)
       fault.lift()
       expectTold(await reporting, outcome)
-      await gone(app, pid)
+      await gone(app, faulty.pid)
       expect(await app.rows()).toEqual(rows)
-      await expectNextRequest(app, outer, pid)
+      await expectNextRequest(app, outer, faulty.pid)
     })
 
     test.each(['pg_cancel_backend', 'pg_terminate_backend'])(
@@ -105,13 +95,13 @@ describe.each(manners)('$name', ({ name, options }) => {
           await failureOf(inner.block(app, () => app.pool.query('select pg_sleep(600)')))
           await outer.note(app, 'b')
         })
-        await asleep(app, pid)
-        await app.observer.query(`select ${how}($1)`, [pid])
+        await asleep(app, faulty.pid)
+        await app.observer.query(`select ${how}($1)`, [faulty.pid])
         const isCancelled = how === 'pg_cancel_backend'
         expectTold(await reporting, isCancelled ? 'committed' : 'rolled-back')
         expect(await app.rows()).toEqual(isCancelled ? ['a', 'b'] : [])
-        if (isCancelled) expect(await session(app)).toBe(pid)
-        else await expectNextRequest(app, outer, pid)
+        if (isCancelled) expect(await session(app)).toBe(faulty.pid)
+        else await expectNextRequest(app, outer, faulty.pid)
       },
     )
 
@@ -144,7 +134,7 @@ describe.each(manners)('$name', ({ name, options }) => {
       expect(report.error).toMatchObject({ code: '40001' })
       expectTold(report, 'rolled-back')
       expect(await app.rows()).toEqual(['of the other'])
-      expect(await session(app)).toBe(pid)
+      expect(await session(app)).toBe(faulty.pid)
     })
 
     test('a block without statements is sent where nothing is held back', async () => {

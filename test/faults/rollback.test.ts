@@ -1,11 +1,11 @@
 import { setImmediate } from 'node:timers/promises'
 import { TransactionAbortedError } from 'shared-connection'
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { useApp } from '../setup/app.ts'
+import { describe, expect, test } from 'vitest'
 import { failureOf } from '../setup/failure.ts'
 import { speakers, worlds } from '../setup/worlds.ts'
+import { useFaultyApp } from './app.ts'
 import { completes, isReadyAfter, sends } from './messages.ts'
-import { FaultyProxy, type Harm } from './proxy.ts'
+import type { Harm } from './proxy.ts'
 import {
   boom,
   expectNextRequest,
@@ -13,23 +13,11 @@ import {
   gone,
   lossIn,
   reportOf,
-  session,
   terminate,
 } from './support.ts'
 
-const proxy = new FaultyProxy()
-const app = useApp({ pool: { max: 1 }, through: proxy })
-let pid = 0
-
-beforeAll(() => {
-  // pg tells the pool of a client that is lost while nobody has it
-  app.pool.on('error', () => {})
-})
-
-beforeEach(async () => {
-  proxy.forget()
-  pid = await session(app)
-})
+const faulty = useFaultyApp()
+const { app, proxy } = faulty
 
 /** What has failed beside an error, while cleaning up. */
 function suppressedBy(error: unknown): unknown[] {
@@ -60,7 +48,7 @@ describe.each(speakers)('a transaction of $name that is rolled back', (speaker) 
       throw thrown
     })
     await fault.struck
-    if (harm === 'stall') await terminate(app, pid)
+    if (harm === 'stall') await terminate(app, faulty.pid)
     fault.lift()
     const report = await reporting
 
@@ -70,9 +58,9 @@ describe.each(speakers)('a transaction of $name that is rolled back', (speaker) 
     if (answered.includes(`${harm} ${what}`)) expect(suppressed).toEqual([])
     else expect(suppressed.map(lossIn)).toEqual([expect.any(Error)])
     expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'rollback'])
-    await gone(app, pid)
+    await gone(app, faulty.pid)
     expect(await app.rows()).toEqual([])
-    await expectNextRequest(app, speaker, pid)
+    await expectNextRequest(app, speaker, faulty.pid)
   })
 
   test('for an error of the server keeps that one in front, the loss beside it', async () => {
@@ -85,9 +73,9 @@ describe.each(speakers)('a transaction of $name that is rolled back', (speaker) 
     expect(report.error).toMatchObject({ code: '22012' })
     expect(suppressedBy(report.error).map(lossIn)).toEqual([expect.any(Error)])
     expectTold(report, 'rolled-back')
-    await gone(app, pid)
+    await gone(app, faulty.pid)
     expect(await app.rows()).toEqual([])
-    await expectNextRequest(app, speaker, pid)
+    await expectNextRequest(app, speaker, faulty.pid)
   })
 
   test('or not, is lost while nothing is under way: rolled back, once it is asked to end', async () => {
@@ -100,9 +88,9 @@ describe.each(speakers)('a transaction of $name that is rolled back', (speaker) 
     expect(lossIn(report.error)).toBeInstanceOf(Error)
     expectTold(report, 'rolled-back')
     expect(app.transcript.lines()).toEqual(['begin', 'insert a'])
-    await gone(app, pid)
+    await gone(app, faulty.pid)
     expect(await app.rows()).toEqual([])
-    await expectNextRequest(app, speaker, pid)
+    await expectNextRequest(app, speaker, faulty.pid)
   })
 
   test('or not, is lost before it has sent anything: rolled back', async () => {
@@ -112,7 +100,7 @@ describe.each(speakers)('a transaction of $name that is rolled back', (speaker) 
     })
     expectTold(report, 'rolled-back')
     expect(app.transcript.lines()).toEqual([])
-    await expectNextRequest(app, speaker, pid)
+    await expectNextRequest(app, speaker, faulty.pid)
   })
 })
 
@@ -133,9 +121,9 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
     expect(report.error).toBeInstanceOf(TransactionAbortedError)
     expect(lossIn(report.error)).toBeInstanceOf(Error)
     expectTold(report, 'rolled-back')
-    await gone(app, pid)
+    await gone(app, faulty.pid)
     expect(await app.rows()).toEqual([])
-    await expectNextRequest(app, outer, pid)
+    await expectNextRequest(app, outer, faulty.pid)
   })
 
   test('what is lost in a savepoint between two statements is rolled back, all of it', async () => {
@@ -151,8 +139,8 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
     expect(report.error).toBe(boom)
     expectTold(report, 'rolled-back')
     expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'savepoint sp1', 'insert b'])
-    await gone(app, pid)
+    await gone(app, faulty.pid)
     expect(await app.rows()).toEqual([])
-    await expectNextRequest(app, outer, pid)
+    await expectNextRequest(app, outer, faulty.pid)
   })
 })

@@ -1,7 +1,7 @@
-import { beforeEach, describe, expect, test } from 'vitest'
-import { useApp } from '../setup/app.ts'
+import { describe, expect, test } from 'vitest'
+import { useFaultyApp } from './app.ts'
 import { binds, completes, isReadyAfter, type Moment, sends } from './messages.ts'
-import { FaultyProxy, type Harm } from './proxy.ts'
+import type { Harm } from './proxy.ts'
 import {
   boom,
   expectNextRequest,
@@ -52,14 +52,8 @@ describe.each([
   },
   { manner: 'control statements of their own', lazy: false, faults: withHarms(controls) },
 ])('$manner', ({ lazy, faults }) => {
-  const proxy = new FaultyProxy()
-  const app = useApp({ pool: { max: 1 }, shared: { lazy }, through: proxy })
-  let pid = 0
-
-  beforeEach(async () => {
-    proxy.forget()
-    pid = await session(app)
-  })
+  const faulty = useFaultyApp({ shared: { lazy } })
+  const { app, proxy } = faulty
 
   describe.each(mixed)('$name', ({ outer, inner }) => {
     /** A block with two savepoints, of which the second is rolled back. */
@@ -83,7 +77,7 @@ describe.each([
       const connections = proxy.connections
       expectTold(await reportOf(app, outer, story), 'committed')
       expect(await app.rows()).toEqual(['a', 'b', 'c', 'd', 'f'])
-      expect(await session(app)).toBe(pid)
+      expect(await session(app)).toBe(faulty.pid)
       expect(proxy.connections).toBe(connections)
     })
 
@@ -92,7 +86,7 @@ describe.each([
       const fault = proxy.plan(harm, at)
       const reporting = reportOf(app, outer, story)
       await fault.struck
-      if (harm === 'stall') await terminate(app, pid)
+      if (harm === 'stall') await terminate(app, faulty.pid)
       fault.lift()
       const report = await reporting
 
@@ -100,9 +94,9 @@ describe.each([
       if (lazy || !what.endsWith('BEGIN')) expect(report.hasHooks).toBe(true)
       expect(lossIn(report.error)).toBeInstanceOf(Error)
       expect(app.transcript.lines()).not.toContain('commit')
-      await gone(app, pid)
+      await gone(app, faulty.pid)
       expect(await app.rows()).toEqual([])
-      await expectNextRequest(app, outer, pid)
+      await expectNextRequest(app, outer, faulty.pid)
       expect(proxy.connections).toBe(connections + 1)
       expect(await app.rows()).toEqual(['next'])
     })

@@ -1,37 +1,14 @@
-import type { PoolClient } from 'pg'
 import { sql } from 'kysely'
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { useApp } from '../setup/app.ts'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { failureOf } from '../setup/failure.ts'
-
-interface Sent {
-  text?: string
-  riders?: string[]
-}
+import { refuse, useRefusingApp } from '../together/accounts.ts'
 
 // What the server refuses as BEGIN stands for one that a request to cancel has hit: nothing of what
 // comes behind it may run outside the transaction that it was meant for.
 for (const lazy of [true, false]) {
   describe(lazy ? 'a BEGIN that rides, and fails' : 'a BEGIN of its own that fails', () => {
-    const app = useApp({ pool: { max: 1 }, shared: { lazy } })
-    let fails = true
-
-    beforeAll(() => {
-      // the bridge sends through the `query` that a client has when it comes into its hands
-      app.pool.on('connect', (client: PoolClient) => {
-        const query = client.query.bind(client) as (...args: unknown[]) => unknown
-        const broken = (sent: Sent, ...rest: unknown[]): unknown => {
-          if (fails && sent.riders?.[0] === 'begin') {
-            sent.riders = ['begin nonsense', ...sent.riders.slice(1)]
-          } else if (fails && sent.text === 'begin') sent.text = 'begin nonsense'
-          return query(sent, ...rest)
-        }
-        Object.assign(client, { query: broken })
-      })
-    })
-    beforeEach(() => {
-      fails = true
-    })
+    const app = useRefusingApp(lazy)
+    beforeEach(() => refuse('begin'))
 
     const later = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
     const slow = { text: 'insert into note (text) values ($1), (pg_sleep(0)::text)', values: ['a'] }
@@ -51,7 +28,7 @@ for (const lazy of [true, false]) {
       expect(error).toMatchObject({ code: '42601' })
       if (lazy) expect(await second).toMatchObject({ name: 'TransactionClosedError' })
       else expect(second).toBeUndefined()
-      fails = false
+      refuse(undefined)
       await app.shared.transaction(() => app.pool.query(insert))
       expect(await app.rows()).toEqual(['b'])
     })

@@ -4,11 +4,19 @@ import { CHANNELS, type SavepointEvent, type TransactionEvent } from 'shared-con
 import { afterEach, beforeAll, beforeEach } from 'vitest'
 import { type App, useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
+import type { World } from '../setup/worlds.ts'
 
 /** What is sent to the client: a text, or a query of the bridge's with what rides in front. */
 interface Sent {
   text?: string
   riders?: readonly string[]
+}
+
+/** What a program does, and the command of it that the server refuses. */
+export interface Refusal {
+  readonly name: string
+  readonly command: string
+  readonly run: (app: App, world: World, note: (state: unknown) => void) => Promise<unknown>
 }
 
 let refused: string | undefined

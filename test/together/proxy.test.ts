@@ -1,24 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { FaultyProxy } from '../faults/proxy.ts'
-import { useApp } from '../setup/app.ts'
+import { useFaultyApp } from '../faults/app.ts'
 import { worlds } from '../setup/worlds.ts'
 import { note } from './support.ts'
 
-const proxy = new FaultyProxy()
-const app = useApp({ pool: { max: 1 }, through: proxy })
-
-/** Counts the requests for an answer that pass the proxy while `fn` runs. */
-async function tripsOf(fn: () => Promise<unknown>): Promise<number> {
-  let trips = 0
-  await app.pool.query('select 1')
-  proxy.plan('stall', ({ side, type }) => {
-    if (side === 'frontend' && (type === 'S' || type === 'Q')) trips++
-    return false
-  })
-  await fn()
-  proxy.forget()
-  return trips
-}
+const { app, proxy, tripsOf } = useFaultyApp()
 
 describe.each(worlds)('$name through a proxy', ({ outer, inner }) => {
   test('an empty transaction costs nothing', async () => {

@@ -1,18 +1,13 @@
 import { describe, expect, test } from 'vitest'
-import type { App } from '../setup/app.ts'
-import { type World, worlds } from '../setup/worlds.ts'
-import { useAccounts } from './accounts.ts'
+import { worlds } from '../setup/worlds.ts'
+import { type Refusal, useAccounts } from './accounts.ts'
 
 // What the server answers to a BEGIN is told in the same way, whether that rode or not: the same
 // error, the same states of the frames, the same log.
 
 const accounts = useAccounts()
 
-const stories: readonly {
-  readonly name: string
-  readonly command: string
-  readonly run: (app: App, world: World, note: (state: unknown) => void) => Promise<unknown>
-}[] = [
+const stories: readonly Refusal[] = [
   {
     name: 'a BEGIN',
     command: 'begin',

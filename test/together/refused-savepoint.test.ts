@@ -1,19 +1,14 @@
 import { describe, expect, test } from 'vitest'
-import type { App } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
-import { type World, worlds } from '../setup/worlds.ts'
-import { told, useAccounts } from './accounts.ts'
+import { worlds } from '../setup/worlds.ts'
+import { type Refusal, told, useAccounts } from './accounts.ts'
 
 // What the server answers to a SAVEPOINT is told in the same way, whether that rode or not: the same
 // error, the same states of the frames, the same log.
 
 const accounts = useAccounts()
 
-const stories: readonly {
-  readonly name: string
-  readonly command: string
-  readonly run: (app: App, world: World, note: (state: unknown) => void) => Promise<unknown>
-}[] = [
+const stories: readonly Refusal[] = [
   {
     name: 'a SAVEPOINT whose block is not caught',
     command: 'savepoint sp1',
