@@ -29,6 +29,13 @@ describe.each(worlds)('$name', (world) => {
     // of the savepoint, nobody has heard where BEGIN was asked for first
     expect({ ...ofRiding, savepoints: [] }).toEqual({ ...ofLone, savepoints: [] })
     expect(ofLone.log.map(({ sqlstate }) => sqlstate)).toContain('42601')
+    // each savepoint that was told of has ended
+    const [opened = [], ended = []] = [true, false].map((isOpen) =>
+      ofRiding.savepoints.filter(({ state }) => (state === 'open') === isOpen),
+    )
+    expect(ended.map(({ name }) => name).toSorted()).toEqual(
+      opened.map(({ name }) => name).toSorted(),
+    )
     for (const app of [accounts.riding, accounts.lone]) {
       await world.outer.block(app, () => world.outer.note(app, 'next'))
       expect((await app.rows()).at(-1)).toBe('next')

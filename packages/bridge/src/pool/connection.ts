@@ -7,7 +7,7 @@ import {
   TransactionDriftError,
 } from '../errors.ts'
 import { noticeChannel, queryChannel } from '../instrumentation/channels.ts'
-import { QueryTrace } from '../instrumentation/traces.ts'
+import { publishSavepoint, QueryTrace } from '../instrumentation/traces.ts'
 import type { Frame } from '../transaction/frame.ts'
 import { isUnder, type Link, mayWork } from '../transaction/scope.ts'
 import { TransactionStack } from '../transaction/stack.ts'
@@ -252,7 +252,8 @@ export class Connection implements WireObserver {
     if (op === 'begin') this.isDoubtful = true
     if (op === 'begin' || op === 'savepoint') {
       frame.failure ??= error
-      this.stack.end(frame, 'rolled-back')
+      const ended = this.stack.end(frame, 'rolled-back')
+      for (const each of ended) publishSavepoint(this.database, each, 'rolled-back')
       this.wire.drop(frame, notSent)
     }
     victim?.abort(error)

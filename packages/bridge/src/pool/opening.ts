@@ -88,6 +88,7 @@ export class Openings {
     } catch (error) {
       frame.failure ??= error
       stack.end(frame, 'rolled-back')
+      publishSavepoint(this.#settings.name, frame, 'rolled-back')
       frame.parent?.abort(error)
       // a connection that takes no BEGIN is in a state that nobody knows
       if (op === 'begin') this.#connection.isDoubtful = true
