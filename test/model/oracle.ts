@@ -170,9 +170,12 @@ class Oracle implements Prediction {
 
   #commit(frame: ModelFrame): void {
     frame.closeMarks()
-    for (const hook of frame.hooks.filter(({ moment }) => moment === 'beforeCommit')) {
+    const lastCalls = frame.hooks.filter(({ moment }) => moment === 'beforeCommit')
+    for (const hook of lastCalls) {
       const thrown = attempt(() => this.#runHook(hook, 'committed'))
       if (thrown === undefined) continue
+      // none runs behind one that throws, and the order in which branches registered theirs is open
+      if (!this.isOrdered && lastCalls.length > 1) this.isCertain = false
       this.#undo(frame)
       throw new Thrown(thrown)
     }

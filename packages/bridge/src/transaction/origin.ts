@@ -7,28 +7,36 @@ export interface Origin {
 
 /** How many lines of a stack tell where a block began. Each costs time, in every transaction. */
 const LINES = 6
+/** However deep: the user's lines stand behind many of the bridge's and of a layer's. */
+const ALL_LINES = 100
 
 /** The stack above `entry`, which is the function of the bridge that the user's code has called. */
-export function originAbove(entry: (...args: never[]) => unknown, lines = LINES): Origin {
-  const origin: Origin = {}
-  const { stackTraceLimit } = Error
-  // who wants none gets none
-  Error.stackTraceLimit = Math.min(stackTraceLimit, lines)
-  Error.captureStackTrace(origin, entry)
-  Error.stackTraceLimit = stackTraceLimit
-  return origin
+export function originAbove(entry: (...args: never[]) => unknown): Origin {
+  // who wants fewer gets fewer
+  return capture(entry, Math.min(Error.stackTraceLimit, LINES))
 }
 
 /** As it stands in a stack trace, whether that names files by path or by URL. */
 const OWN_FOLDER = fileURLToPath(new URL('..', import.meta.url))
 
-/** The stack here, however deep: the user's lines stand behind many of the bridge's and of a layer's. */
+/** The stack here. */
 export function originHere(): Origin {
+  return capture(originHere, ALL_LINES)
+}
+
+function capture(above: (...args: never[]) => unknown, lines: number): Origin {
+  const origin: Origin = {}
   const { stackTraceLimit } = Error
-  Error.stackTraceLimit = 100
-  const origin = originAbove(originHere, 100)
-  Error.stackTraceLimit = stackTraceLimit
+  const isGiven = stackTraceLimit === lines || !isWritable()
+  if (!isGiven) Error.stackTraceLimit = lines
+  Error.captureStackTrace(origin, above)
+  if (!isGiven) Error.stackTraceLimit = stackTraceLimit
   return origin
+}
+
+/** Whether the number of lines can be set: a program may have frozen or deleted it. */
+function isWritable(): boolean {
+  return Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit')?.writable === true
 }
 
 /** An origin as lines of a trace, to stand in a message: the user's, if there are any. */

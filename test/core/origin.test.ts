@@ -1,0 +1,43 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { linesOf, originAbove, originHere } from '../../packages/bridge/src/transaction/origin.ts'
+
+const before = Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit') as PropertyDescriptor
+afterEach(() => {
+  Object.defineProperty(Error, 'stackTraceLimit', before)
+})
+
+function deep<T>(depth: number, fn: () => T): T {
+  return depth === 0 ? fn() : deep(depth - 1, fn)
+}
+
+describe('an origin', () => {
+  const begin = () => originAbove(begin)
+
+  test('tells the lines above the function that was called, but not many', () => {
+    Error.stackTraceLimit = 50
+    const lines = linesOf(deep(20, begin)).split('\n')
+    expect(lines).toHaveLength(6)
+    expect(lines[0]).toContain('deep')
+    expect(linesOf(deep(50, originHere)).split('\n')).toHaveLength(50)
+    expect(Error.stackTraceLimit).toBe(50)
+  })
+
+  test('tells nothing where a program wants no traces', () => {
+    Error.stackTraceLimit = 0
+    expect(linesOf(begin())).toBe('')
+    expect(Error.stackTraceLimit).toBe(0)
+  })
+
+  test('leaves a program alone that has frozen the limit', () => {
+    Object.defineProperty(Error, 'stackTraceLimit', { value: 2, writable: false })
+    expect(linesOf(deep(20, begin)).split('\n')).toHaveLength(2)
+    expect(linesOf(deep(20, originHere)).split('\n')).toHaveLength(2)
+    expect(Error.stackTraceLimit).toBe(2)
+  })
+
+  test('leaves a program alone that has no limit', () => {
+    Reflect.deleteProperty(Error, 'stackTraceLimit')
+    expect(linesOf(begin())).toBe('')
+    expect('stackTraceLimit' in Error).toBe(false)
+  })
+})
