@@ -14,12 +14,18 @@ describe('an origin', () => {
   const begin = () => originAbove(begin)
 
   test('tells the lines above the function that was called, but not many', () => {
-    Error.stackTraceLimit = 50
+    Error.stackTraceLimit = 10
     const lines = linesOf(deep(20, begin)).split('\n')
     expect(lines).toHaveLength(6)
     expect(lines[0]).toContain('deep')
-    expect(linesOf(deep(50, originHere)).split('\n')).toHaveLength(50)
-    expect(Error.stackTraceLimit).toBe(50)
+    expect(Error.stackTraceLimit).toBe(10)
+  })
+
+  test('tells more to who has asked for more', () => {
+    Error.stackTraceLimit = 15
+    expect(linesOf(deep(20, begin)).split('\n')).toHaveLength(15)
+    expect(linesOf(deep(50, originHere)).split('\n')).toHaveLength(15)
+    expect(Error.stackTraceLimit).toBe(15)
   })
 
   test('tells nothing where a program wants no traces', () => {

@@ -54,15 +54,12 @@ for (const lazy of [true, false]) {
 
     test('by hand lets nothing run that was sent behind it', async () => {
       const client = await app.pool.connect()
-      const sent = ['begin', insert, insert, 'commit'].map((text) =>
-        client.query(text as string).then(
-          () => 'done',
-          (error: Error) => error.name,
-        ),
-      )
-      const answers = await Promise.all(sent)
+      const sent = ['begin', insert, insert, 'commit'].map((text) => client.query(text as string))
+      // who waits for all of them hears of the first error first
+      expect(await failureOf(Promise.all(sent))).toMatchObject({ code: '42601' })
+      const answers = await Promise.allSettled(sent)
       client.release()
-      expect(answers.slice(1)).not.toContain('done')
+      expect(answers.slice(1).map(({ status }) => status)).not.toContain('fulfilled')
       expect(await app.rows()).toEqual([])
     })
 

@@ -94,7 +94,7 @@ async function accountOf(app: App, story: (note: (state: unknown) => void) => Pr
 }
 
 /** A program, which notes what it comes by. */
-export type Story = (app: App, note: (state: unknown) => void) => Promise<unknown>
+type Story = (app: App, note: (state: unknown) => void) => Promise<unknown>
 
 export interface Accounts {
   readonly riding: App
@@ -103,7 +103,7 @@ export interface Accounts {
   of(command: string, story: Story): Promise<Record<'ofRiding' | 'ofLone', Account>>
 }
 
-export type Account = Awaited<ReturnType<typeof accountOf>>
+type Account = Awaited<ReturnType<typeof accountOf>>
 
 /** Two applications, whose servers can refuse any control statement. */
 export function useAccounts(): Accounts {

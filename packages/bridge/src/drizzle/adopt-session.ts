@@ -17,17 +17,17 @@ const ENTITY_KIND = Symbol.for('drizzle:entityKind')
 
 /** What Drizzle takes for its client. */
 class SharedClient {
-  readonly #database: Database
+  readonly database: Database
   /** The lease of the handle that speaks through it; nothing for the database itself. */
   readonly lease: Lease | undefined
 
   constructor(database: Database, lease?: Lease) {
-    this.#database = database
+    this.database = database
     this.lease = lease
   }
 
   query(...args: unknown[]): unknown {
-    return dispatch(this.#database, 'drizzle', args, currentLink(), this.lease)
+    return dispatch(this.database, 'drizzle', args, currentLink(), this.lease)
   }
 }
 
@@ -125,9 +125,8 @@ function nesting(tx: Tx, database: Database, lease: Lease): Tx {
     const origin = originAbove(nest)
     const options = { ...handleOptions(database, lease), modes: config, origin }
     return runBlock(database, fn, options, (inner, body) => {
-      const on = Object.create(tx) as Tx
-      on.session = sessionFor(tx.session, database, inner)
-      return transaction.call(on, body)
+      const session = { value: sessionFor(tx.session, database, inner) }
+      return transaction.call(Object.create(tx, { session }) as Tx, body)
     })
   }
   return tx
@@ -140,9 +139,10 @@ function handleOptions(database: Database, lease: Lease | undefined): BlockOptio
 }
 
 function sessionFor(session: Session, database: Database, lease: Lease): Session {
-  const derived = Object.create(session) as Session
-  derived.client = new SharedClient(database, lease)
   const cache = cacheForLease(session, lease)
-  if (cache !== undefined) derived.cache = cache
-  return derived
+  // by assignment a frozen session could have none
+  return Object.create(session, {
+    client: { value: new SharedClient(database, lease) },
+    ...(cache !== undefined && { cache: { value: cache } }),
+  }) as Session
 }

@@ -140,6 +140,9 @@ class BoundProvider implements ConnectionProvider {
   readonly #database: Database
   readonly #provider: SingleConnectionProvider
   #connection: LeasedConnection | undefined
+  #asked: Promise<DatabaseConnection> | undefined
+  /** How many wait for it: who comes now comes behind them. */
+  #waiting = 0
 
   constructor(database: Database, provider: SingleConnectionProvider) {
     this.#database = database
@@ -150,7 +153,8 @@ class BoundProvider implements ConnectionProvider {
     const link = currentLink()
     const waiting = waitingBorrower(link, this.#database)
     const known = this.#connection
-    if (known !== undefined && waiting === undefined) return consumer(known)
+    const isKnown = known !== undefined && this.#waiting === 0
+    if (isKnown && waiting === undefined) return consumer(known)
     return this.#provide(consumer, link, waiting)
   }
 
@@ -159,8 +163,10 @@ class BoundProvider implements ConnectionProvider {
     link: Link | undefined,
     waiting: Borrower | undefined,
   ): Promise<T> {
-    const connection = await this.#provider.provideConnection((it) => Promise.resolve(it))
-    const leased = connection as LeasedConnection
+    this.#asked ??= this.#provider.provideConnection((it) => Promise.resolve(it))
+    this.#waiting++
+    const leased = (await this.#asked) as LeasedConnection
+    this.#waiting--
     this.#connection = leased
     if (waiting === undefined) return consumer(leased)
 

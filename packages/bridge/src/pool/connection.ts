@@ -201,7 +201,7 @@ export class Connection implements WireObserver {
 
   onLanded(frame: Frame | undefined, error?: unknown, statement?: Statement): unknown {
     if (error !== undefined) {
-      if (frame !== undefined && statement?.opens) this.wire.drop(frame, notSent)
+      if (frame !== undefined && statement?.opens) this.wire.drop(frame, error)
       // pg has stopped waiting, but the statement runs on: nobody else may get the client meanwhile
       const isRunning = this.client.readyForQuery === false && !isServerError(error)
       if (isRunning && this.wire.hasTimeouts) this.isDoubtful = true
@@ -254,7 +254,7 @@ export class Connection implements WireObserver {
       frame.failure ??= error
       const ended = this.stack.end(frame, 'rolled-back')
       for (const each of ended) publishSavepoint(this.database, each, 'rolled-back')
-      this.wire.drop(frame, notSent)
+      this.wire.drop(frame, error)
     }
     victim?.abort(error)
     this.turns.pass(notSent)

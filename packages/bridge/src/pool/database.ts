@@ -93,8 +93,8 @@ export class Database {
       const message = 'the client was released, and may be in the hands of others. Nothing was sent'
       return Promise.reject(new ClientReleasedError(message))
     }
-    // behind a COMMIT by hand that nobody awaits
-    if (lease?.closing !== undefined) {
+    // behind a COMMIT or RELEASE by hand that nobody awaits, but not in a block that these wait for
+    if (lease?.closing !== undefined && this.frameOf(lease, link) === lease.frame) {
       return lease.closing.then(() => this.query(statement, lease, link))
     }
     const frame = this.frameOf(lease, link)

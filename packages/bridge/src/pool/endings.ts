@@ -5,7 +5,7 @@ type Ending = (outcome: Outcome, error: unknown) => Promise<void> | undefined
 
 /** What is to be done when a transaction has ended: once, and before its hooks run. */
 export class Endings {
-  readonly #endings = new Map<Frame, Ending>()
+  readonly #endings = new WeakMap<Frame, Ending>()
 
   /** Says what is to be done at the end of a transaction. */
   set(root: Frame, ending: Ending): void {

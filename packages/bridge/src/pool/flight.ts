@@ -112,7 +112,10 @@ function extend(Query: QueryClass): FlightClass {
       this.written = true
       connection.stream.cork?.()
       try {
-        for (const text of this.riders) connection.stream.write(encoded(text))
+        // as pg does: what has closed tells of that itself
+        if (connection.stream.writable !== false) {
+          for (const text of this.riders) connection.stream.write(encoded(text))
+        }
         recorder.replay(connection)
         if (recorder.isExtended) connection.sync()
       } finally {

@@ -39,6 +39,7 @@ export interface PgConnection {
     cork?(): void
     uncork?(): void
     write(bytes: Uint8Array): void
+    readonly writable?: boolean
     destroy(): void
     readonly remoteAddress?: string | undefined
     readonly bytesWritten?: number

@@ -62,6 +62,14 @@ export class Sender {
 
   /** Sends the statement of a trip, with what rides in front of it and what goes along behind it. */
   send(trip: Trip, riders: readonly Rider[], others: readonly Trip[], done: Done): void {
+    try {
+      this.#dispatch(trip, riders, others, done)
+    } catch (error) {
+      done(error)
+    }
+  }
+
+  #dispatch(trip: Trip, riders: readonly Rider[], others: readonly Trip[], done: Done): void {
     const { onSend } = trip
     const statement = trip.statement as Statement
     const alone = (): void => {
@@ -162,18 +170,33 @@ export class Sender {
     }
     if (riders.length > 0) flight.riders = riders.map((rider) => rider.sql)
     if (others.length > 0) flight.isWhole = others.some(({ statement }) => statement?.endsBatch)
-    flight.callback = (error, result) => {
+    let hasLanded = false
+    const land: Done = (error, result) => {
+      if (hasLanded) return
+      hasLanded = true
       // refused before anything was written: all that was with it waits for the next statement
       if (!flight.written) this.#putBack(flight.isWhole ? riders : [...riders, ...others])
-      else landing?.(flight.landed, error ?? undefined)
-      done(error ?? undefined, result)
+      else landing?.(flight.landed, error)
+      done(error, result)
     }
-    this.#submit(flight, done)
+    flight.callback = (error, result) => land(error ?? undefined, result)
+    this.#submit(flight, land)
+  }
+
+  async #await(answer: Promise<unknown>, query: Submittable, land: Done): Promise<void> {
+    try {
+      const result = await answer
+      if (result !== query && result !== undefined) land(undefined, result as QueryResult)
+    } catch (error) {
+      land(error)
+    }
   }
 
   #submit(query: Submittable, done: Done): void {
     try {
-      this.#send.call(this.#client, query)
+      const answer = this.#send.call(this.#client, query)
+      // of a client whose `query` somebody has wrapped, and that answers itself
+      if (answer instanceof Promise) void this.#await(answer, query, done)
     } catch (error) {
       done(error)
     }

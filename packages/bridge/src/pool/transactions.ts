@@ -100,7 +100,7 @@ export class Transactions {
     const inner = stack.frames[frame.depth]
     if (inner !== undefined) {
       stack.endInside(frame, 'rolled-back')
-      wire.drop(inner, notSent)
+      wire.drop(inner)
     }
     wire.queue.dropReleases(frame)
     const answer = this.#connection.command(
@@ -227,7 +227,7 @@ export class Transactions {
     // by hand, ROLLBACK comes behind what was sent before it; a block is over with all that it has left
     const keepsOrder = !frame.scoped && wire.queue.hasTripsOf(frame)
     const unsent = this.isUnsent(frame) && !keepsOrder
-    if (!keepsOrder) wire.drop(frame, notSent)
+    if (!keepsOrder) wire.drop(frame)
     let answer: Promise<unknown> | undefined
     if (!unsent) {
       const sql = parent === undefined ? 'rollback' : rollbackToSql(nameOf(frame))

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Frame } from '../transaction/frame.ts'
 import { type Origin, originHere } from '../transaction/origin.ts'
 import type { QueryResult } from './pg.ts'
@@ -19,6 +20,9 @@ export class Trip {
   /** When and where it was asked for, where something was in its way that may stay there. */
   since = 0
   asked: Origin | undefined
+  /** Its errors come from code that speaks to the client itself, with traces of their own. */
+  isByHand = false
+  #context: (<R>(fn: () => R) => R) | undefined
   #resolve!: (result: unknown) => void
   #reject!: (error: unknown) => void
 
@@ -44,6 +48,17 @@ export class Trip {
     this.asked = originHere()
   }
 
+  /** Keeps the async context of who asks, for what is called of theirs when it leaves later. */
+  keepContext(): void {
+    this.#context = AsyncLocalStorage.snapshot()
+  }
+
+  /** Runs `fn` in the context that was kept, if it was. */
+  run(fn: () => void): void {
+    if (this.#context === undefined) fn()
+    else this.#context(fn)
+  }
+
   resolve(result: QueryResult | undefined): void {
     this.#resolve(result)
   }
@@ -55,7 +70,8 @@ export class Trip {
 
   /** Tells what has become of it on the wire. */
   fail(error: unknown): void {
-    this.#resolve(recaptured(Promise.reject(error)))
+    if (this.isByHand) this.#reject(error)
+    else this.#resolve(recaptured(Promise.reject(error)))
   }
 }
 

@@ -1,3 +1,4 @@
+import { notSent } from '../errors.ts'
 import type { Frame } from '../transaction/frame.ts'
 import { Cancelling } from './cancelling.ts'
 import type { Carrier } from './carrier.ts'
@@ -133,18 +134,26 @@ export class Wire {
       await this.#flyAlone(riders)
       return fn()
     }
-    return this.#enqueue(new Trip(frame, undefined, undefined, speak))
+    const trip = new Trip(frame, undefined, undefined, speak)
+    trip.isByHand = true
+    return this.#enqueue(trip)
   }
 
   async #flyAlone(riders: readonly Rider[]): Promise<void> {
     if (riders.length > 0) await promised((done) => this.sender.fly(riders, undefined, done))
   }
 
-  /** Takes all of a frame that is over out of the queue. What would take it back has nothing left to do. */
-  drop(frame: Frame, refusal: (frame: Frame) => unknown): void {
+  /**
+   * Takes all of a frame that is over out of the queue. What would take it back has nothing left to
+   * do. Of a `failure` to open it who waits for all hears first.
+   */
+  drop(frame: Frame, failure?: unknown): void {
+    frame.failure ??= failure
     for (const trip of this.queue.drop(frame)) {
+      const refuse = (): void => trip.refuse(notSent(trip.frame ?? frame))
       if (trip.statement?.undoes) this.#settle(trip, undefined, acknowledged(''))
-      else trip.refuse(refusal(trip.frame ?? frame))
+      else if (failure === undefined) refuse()
+      else setImmediate(refuse)
     }
     this.#tellQuiet()
   }
@@ -173,6 +182,8 @@ export class Wire {
     const signal = trip.statement?.signal
     if (signal?.aborted) return Promise.reject(signal.reason)
     if (this.sender.carrier !== undefined) trip.waits()
+    // it will leave in a callback of pg, or of another's tick
+    if (this.#current !== undefined || this.queue.hasTrips) trip.keepContext()
     this.queue.push(trip)
     if (signal !== undefined) this.#watch(trip, signal)
     this.#leaveSoon()
@@ -255,8 +266,10 @@ export class Wire {
       if (trip.frame !== undefined && isReadTimeout(error)) this.#cancel(error)
       this.#land(trip, error, result)
     }
-    if (trip.speak === undefined) this.sender.send(trip, riders, others, land)
-    else trip.speak(riders).then((result) => land(undefined, result as QueryResult), land)
+    trip.run(() => {
+      if (trip.speak === undefined) this.sender.send(trip, riders, others, land)
+      else trip.speak(riders).then((result) => land(undefined, result as QueryResult), land)
+    })
     if (!trip.statement?.isSubmittable) return
     watchStream(this.#turnTimeout, this.queue, trip, () => {
       if (this.#current !== trip) return undefined

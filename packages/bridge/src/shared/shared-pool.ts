@@ -13,7 +13,7 @@ import { withClient } from '../pool/with-client.ts'
 import type { Frame } from '../transaction/frame.ts'
 import type { Hooks } from '../transaction/register-hook.ts'
 import { type BatchItem, runBatch } from './batch.ts'
-import { hooksOn, stateOf, viewOf } from './frame-view.ts'
+import { hooksOn, stateOf, type TransactionFrame, viewOf } from './frame-view.ts'
 import type { SharedConnection, SharedKysely } from './shared-connection.ts'
 import { runTransaction } from './transaction-block.ts'
 import type { MaybeOptions, TransactionOptions } from './transaction-options.ts'
@@ -108,6 +108,7 @@ class SharedPool {
         frame: ambient && viewOf(ambient),
       }
     }
+    let view: TransactionFrame | undefined
     return {
       get tx() {
         return drizzleForLease(shared.orm, database, lease)
@@ -121,7 +122,8 @@ class SharedPool {
         )
       },
       get frame() {
-        return viewOf(frame)
+        view ??= viewOf(frame)
+        return view
       },
       get signal() {
         return lease.signal ?? frame.signal ?? new AbortController().signal

@@ -5,15 +5,16 @@ export interface Origin {
   readonly stack?: string
 }
 
-/** How many lines of a stack tell where a block began. Each costs time, in every transaction. */
+/** How many lines of a stack tell where a block began, unless more than V8's own ten are asked for. */
 const LINES = 6
 /** However deep: the user's lines stand behind many of the bridge's and of a layer's. */
 const ALL_LINES = 100
 
 /** The stack above `entry`, which is the function of the bridge that the user's code has called. */
 export function originAbove(entry: (...args: never[]) => unknown): Origin {
-  // who wants fewer gets fewer
-  return capture(entry, Math.min(Error.stackTraceLimit, LINES))
+  // each costs time, in every transaction
+  const { stackTraceLimit } = Error
+  return capture(entry, stackTraceLimit > 10 ? stackTraceLimit : Math.min(stackTraceLimit, LINES))
 }
 
 /** As it stands in a stack trace, whether that names files by path or by URL. */
