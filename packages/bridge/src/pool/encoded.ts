@@ -1,3 +1,5 @@
+import type { PgConnection } from './pg.ts'
+
 const known = new Map<string, Buffer>()
 /** More than the names of savepoints in an application; fewer than what could fill a memory. */
 const MOST = 100
@@ -22,6 +24,13 @@ export function encoded(text: string): Buffer {
     if (known.size < MOST) known.set(text, bytes)
   }
   return bytes
+}
+
+/** Writes commands in front of a query, before its Sync. */
+export function writeCommands({ stream }: PgConnection, texts: readonly string[]): void {
+  // as pg does: what has closed tells of that itself
+  if (stream.writable === false) return
+  for (const text of texts) stream.write(encoded(text))
 }
 
 function message(type: string, body: string): Buffer {

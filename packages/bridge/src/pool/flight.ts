@@ -1,5 +1,5 @@
 import { StatementSkippedError } from '../errors.ts'
-import { encoded } from './encoded.ts'
+import { writeCommands } from './encoded.ts'
 import { perClass } from './per-class.ts'
 import {
   isServerError,
@@ -19,7 +19,7 @@ export interface Flight extends PgQuery {
   /** Whether all of it is sent, or nothing. */
   isWhole: boolean
   /** How many of all these the server has taken. The next one is what failed, if one did. */
-  readonly landed: number
+  landed: number
   /** Called when it is about to be written: it is not refused any more. */
   onWrite: (() => void) | undefined
   /** Whether anything was written. A query that is refused before leaves all the others behind. */
@@ -112,10 +112,7 @@ function extend(Query: QueryClass): FlightClass {
       this.written = true
       connection.stream.cork?.()
       try {
-        // as pg does: what has closed tells of that itself
-        if (connection.stream.writable !== false) {
-          for (const text of this.riders) connection.stream.write(encoded(text))
-        }
+        writeCommands(connection, this.riders)
         recorder.replay(connection)
         if (recorder.isExtended) connection.sync()
       } finally {

@@ -1,3 +1,4 @@
+import { writeCommands } from './encoded.ts'
 import { type Flight, flightClass } from './flight.ts'
 import { perClass } from './per-class.ts'
 import type { PgConnection, QueryClass, QueryResult } from './pg.ts'
@@ -49,7 +50,9 @@ function extend(Query: QueryClass): PortalClass {
       if (this.step === 'open') {
         return super.submit(connection) ?? null
       }
+      this.landed = 0
       this.onWrite?.()
+      writeCommands(connection, this.riders)
       if (this.step === 'fetch') connection.execute({ portal: this.portal, rows: this.rows })
       else connection.close({ type: 'P', name: this.portal })
       connection.sync()

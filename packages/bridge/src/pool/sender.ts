@@ -168,7 +168,7 @@ export class Sender {
         if (flight.others.some((part) => part === statement?.flight)) onOtherSend?.()
       }
     }
-    if (riders.length > 0) flight.riders = riders.map((rider) => rider.sql)
+    flight.riders = riders.length === 0 ? NONE : riders.map((rider) => rider.sql)
     if (others.length > 0) flight.isWhole = others.some(({ statement }) => statement?.endsBatch)
     let hasLanded = false
     const land: Done = (error, result) => {
