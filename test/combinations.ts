@@ -24,6 +24,11 @@ export const combinations: readonly Combination[] = kyselys.flatMap((kysely) =>
 
 export const newest: Combination = combine(newestKysely, newestDrizzle)
 
+/** Whether the newest version of one meets an older one of the other. */
+export function isCrossed({ kysely, drizzle }: Combination): boolean {
+  return (kysely === newestKysely) !== (drizzle === newestDrizzle)
+}
+
 function combine(kysely: Library, drizzle: Library): Combination {
   return { name: `kysely-${kysely.version}+drizzle-${drizzle.version}`, kysely, drizzle }
 }
