@@ -6,7 +6,12 @@ const conditions = ['@shared-connection/source', 'module', 'node', 'development|
 
 const ELSEWHERE = ['core/**', 'fuzz/**', 'pgbouncer/**', 'node_modules/**']
 /** What takes long, and needs each version once: it runs where the newest and the oldest meet. */
-const ONCE_EACH = ['faults/**', 'model/**', 'sabotage/ended-*.test.ts']
+const ONCE_EACH = [
+  'faults/**',
+  'model/**',
+  'sabotage/{ended-*,sibling-trees,turn-timeout,waits}.test.ts',
+  'together/{as-stock,not-ridden,riding}.test.ts',
+]
 
 const report = process.env['TEST_REPORT']
 
