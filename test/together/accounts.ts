@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { DatabaseError, PoolClient, PoolConfig } from 'pg'
 import { CHANNELS, type SavepointEvent, type TransactionEvent } from 'shared-connection'
-import { afterEach, beforeAll, beforeEach } from 'vitest'
+import { afterEach, beforeAll, beforeEach, expect } from 'vitest'
 import { type App, useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 import type { World } from '../setup/worlds.ts'
@@ -100,10 +100,11 @@ export interface Accounts {
   readonly riding: App
   readonly lone: App
   /** The account of the same story where control statements ride, and where each is a trip of its own. */
-  of(command: string, story: Story): Promise<Record<'ofRiding' | 'ofLone', Account>>
+  of(command: string, story: Story): Promise<Both>
 }
 
 type Account = Awaited<ReturnType<typeof accountOf>>
+type Both = Record<'ofRiding' | 'ofLone', Account>
 
 /** Two applications, whose servers can refuse any control statement. */
 export function useAccounts(): Accounts {
@@ -127,5 +128,20 @@ export function useAccounts(): Accounts {
       refuse(undefined)
       return { ofRiding, ofLone }
     },
+  }
+}
+
+/** What holds of both accounts: the refusal is in the log, savepoints have ended, the next works. */
+export async function expectSound(accounts: Accounts, { outer }: World, both: Both): Promise<void> {
+  expect(both.ofLone.log.map(({ sqlstate }) => sqlstate)).toContain('42601')
+  const [opened = [], ended = []] = [true, false].map((isOpen) =>
+    both.ofRiding.savepoints.filter(({ state }) => (state === 'open') === isOpen),
+  )
+  expect(ended.map(({ name }) => name).toSorted()).toEqual(
+    opened.map(({ name }) => name).toSorted(),
+  )
+  for (const app of [accounts.riding, accounts.lone]) {
+    await outer.block(app, () => outer.note(app, 'next'))
+    expect((await app.rows()).at(-1)).toBe('next')
   }
 }

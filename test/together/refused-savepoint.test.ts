@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { failureOf } from '../setup/failure.ts'
 import { worlds } from '../setup/worlds.ts'
-import { type Refusal, told, useAccounts } from './accounts.ts'
+import { expectSound, type Refusal, told, useAccounts } from './accounts.ts'
 
 // What the server answers to a SAVEPOINT is told in the same way, whether that rode or not: the same
 // error, the same states of the frames, the same log.
@@ -61,21 +61,8 @@ const stories: readonly Refusal[] = [
 
 describe.each(worlds)('$name', (world) => {
   test.each(stories)('$name that is refused is told as if it were sent alone', async (story) => {
-    const { ofRiding, ofLone } = await accounts.of(story.command, (app, note) =>
-      story.run(app, world, note),
-    )
-    expect(ofRiding).toEqual(ofLone)
-    expect(ofLone.log.map(({ sqlstate }) => sqlstate)).toContain('42601')
-    // each savepoint that was told of has ended
-    const [opened = [], ended = []] = [true, false].map((isOpen) =>
-      ofRiding.savepoints.filter(({ state }) => (state === 'open') === isOpen),
-    )
-    expect(ended.map(({ name }) => name).toSorted()).toEqual(
-      opened.map(({ name }) => name).toSorted(),
-    )
-    for (const app of [accounts.riding, accounts.lone]) {
-      await world.outer.block(app, () => world.outer.note(app, 'next'))
-      expect((await app.rows()).at(-1)).toBe('next')
-    }
+    const both = await accounts.of(story.command, (app, note) => story.run(app, world, note))
+    expect(both.ofRiding).toEqual(both.ofLone)
+    await expectSound(accounts, world, both)
   })
 })

@@ -26,7 +26,7 @@ export interface Session {
 
 /** A Drizzle transaction, as far as the bridge touches it. */
 export interface Tx {
-  session: Session
+  readonly session: Session
   transaction(fn: (tx: Tx) => unknown, config?: unknown): Promise<unknown>
 }
 

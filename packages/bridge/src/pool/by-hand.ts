@@ -204,7 +204,7 @@ function moveToSavepoint(
   }
   const { transactions, wire } = connection
   if (kind === 'rollback-to') return transactions.undoTo(target, statement.layer)
-  const isBusy = wire.quiet() !== undefined
+  const isBusy = !wire.isQuiet
   const kept = transactions.keep(target, statement.layer)
   if (isBusy && lease !== undefined) holdBack(lease, kept)
   return kept

@@ -171,10 +171,11 @@ export class Wire {
 
   /** Resolves once no statement is queued or under way; `undefined` where that is so now. */
   quiet(): Promise<void> | undefined {
-    return this.#isQuiet ? undefined : this.#quiet.wait()
+    return this.isQuiet ? undefined : this.#quiet.wait()
   }
 
-  get #isQuiet(): boolean {
+  /** Whether no statement is queued or under way. */
+  get isQuiet(): boolean {
     return this.#current === undefined && !this.queue.hasTrips
   }
 
@@ -282,7 +283,7 @@ export class Wire {
     this.#joins && frame !== undefined && !this.#timesOut && !!statement?.isJoinable
 
   #tellQuiet(): void {
-    if (this.#isQuiet) this.#quiet.tell()
+    if (this.isQuiet) this.#quiet.tell()
   }
 }
 
