@@ -40,7 +40,8 @@ export type ControlCommand =
  * its first word is read, whatever the length.
  */
 export function controlCommand(text: string, single: boolean): ControlCommand | undefined {
-  const known = KNOWN.get(text)
+  // to look a long text up, all of it would have to be read
+  const known = text.length <= LONGEST_KNOWN ? KNOWN.get(text) : undefined
   if (known !== undefined) return known
   const several = !single && text.includes(';')
   if (!several) return mayControl(text) ? command(new Scanner(text)) : undefined
@@ -63,6 +64,8 @@ const KNOWN: ReadonlyMap<string, ControlCommand> = new Map<string, ControlComman
   ['commit', { kind: 'commit', chain: false }],
   ['rollback', { kind: 'rollback', chain: false }],
 ])
+
+const LONGEST_KNOWN = 'rollback'.length
 
 /** Whether a text can begin with a control command: nearly all others are told by their first letters. */
 function mayControl(text: string): boolean {

@@ -1,4 +1,4 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
 import type { Frame } from './frame.ts'
 
 /**
@@ -96,9 +96,9 @@ export function mayWork(frame: Frame, link: Link | undefined): boolean {
 
 /**
  * Keeps the async context of the caller, but for this package's own store: `run` sets that to what
- * is given. (The other way round has no effect: the snapshot would bring the old store back.)
+ * is given. (The other way round has no effect: the scope would bring the old store back.)
  */
 export function captureContext(): <T>(link: Link | undefined, fn: () => T) => T {
-  const snapshot = AsyncLocalStorage.snapshot()
-  return (link, fn) => snapshot(() => storage.run(link, fn))
+  const caller = new AsyncResource('shared-connection')
+  return (link, fn) => caller.runInAsyncScope(() => storage.run(link, fn))
 }
