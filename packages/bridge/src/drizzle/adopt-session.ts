@@ -45,7 +45,7 @@ export function adoptSession(orm: unknown, database: Database): () => void {
   })
   function begin(this: Session, fn: (tx: Tx) => unknown, config?: unknown): Promise<unknown> {
     const { lease: outer } = this.client as SharedClient
-    const options = { ...handleOptions(database, outer), origin: originAbove(begin) }
+    const options = { ...handleOptions(database, outer), origin: originAbove(1) }
     return runBlock(database, fn, options, (lease, body) =>
       transaction.call(sessionFor(this, database, lease), body, config),
     )
@@ -122,7 +122,7 @@ function nesting(tx: Tx, database: Database, lease: Lease): Tx {
   async function nest(fn: (tx: Tx) => unknown, config?: TransactionModes): Promise<unknown> {
     // Drizzle itself ignores the options of a nested call
     if (config !== undefined) checkModes(config)
-    const origin = originAbove(nest)
+    const origin = originAbove(1)
     const options = { ...handleOptions(database, lease), modes: config, origin }
     return runBlock(database, fn, options, (inner, body) => {
       const session = { value: sessionFor(tx.session, database, inner) }
@@ -133,7 +133,10 @@ function nesting(tx: Tx, database: Database, lease: Lease): Tx {
 }
 
 /** A block that is called on a handle is a savepoint in the frame of the handle, or of its scope. */
-function handleOptions(database: Database, lease: Lease | undefined): BlockOptions {
+function handleOptions(
+  database: Database,
+  lease: Lease | undefined,
+): Pick<BlockOptions, 'parent' | 'joins'> {
   if (lease === undefined) return {}
   return { parent: database.frameOf(lease, currentLink()), joins: false }
 }

@@ -126,7 +126,7 @@ class SharedTransactionBuilder extends TransactionBuilder<unknown> {
     const { bridge } = backing(this)
     const { database } = bridge
     const block = new Link(currentLink(), database, 'block')
-    const borrower = new Borrower('block', 'kysely', block, originAbove(this.execute))
+    const borrower = new Borrower('block', 'kysely', block, originAbove(1))
     const execute = (): Promise<T> =>
       super.execute(async (trx) => {
         const lease = borrower.lease as Lease
@@ -164,7 +164,7 @@ class SharedControlledBuilder extends ControlledTransactionBuilder<unknown> {
   override async execute(): Promise<ControlledTransaction<unknown>> {
     const { bridge } = backing(this)
     const { database } = bridge
-    const origin = originAbove(this.execute)
+    const origin = originAbove(1)
     const borrower = new Borrower('controlled', 'kysely', undefined, origin)
     const trx = await borrower.run(database, currentLink(), () => super.execute())
     return shareTransaction(trx, bridge, borrower.lease as Lease)

@@ -9,6 +9,7 @@ import { originAbove } from '../transaction/origin.ts'
 import type { Link } from '../transaction/scope.ts'
 import type { Connection } from './connection.ts'
 import type { Database } from './database.ts'
+import { whenEnded } from './endings.ts'
 import type { Lease } from './lease.ts'
 import { acknowledged, type QueryResult } from './pg.ts'
 import { inOthersHands, snapshotInside } from './refusals.ts'
@@ -22,9 +23,10 @@ export interface ControlRequest {
   /** The frame that a statement of this sender belongs to. */
   readonly frame: Frame | undefined
   readonly link: Link | undefined
-  /** The function of the bridge above which the user's code stands. */
-  readonly entry: (...args: never[]) => unknown
 }
+
+/** How many functions of the bridge a statement goes through before it is found to be one by hand. */
+const DISPATCHING = 6
 
 /** What a user sends by hand, on a client, a handle or the pool. */
 export function byHand(
@@ -46,7 +48,7 @@ export function byHand(
             begun: false,
             name: command.name,
             around: link,
-            origin: originAbove(request.entry),
+            origin: originAbove(DISPATCHING),
           },
           () => undefined,
         )
@@ -95,7 +97,7 @@ async function beginByHand(
       begun: true,
       modes,
       around: link,
-      origin: originAbove(request.entry),
+      origin: originAbove(DISPATCHING),
     },
     (opened) => {
       if (frame === undefined && lease !== undefined) lease.opened = opened
@@ -184,7 +186,7 @@ function modesOfFrame({ isolationLevel, accessMode, deferrable }: Frame): Transa
 function forget(lease: Lease, frame: Frame): void {
   lease.opened = undefined
   if (frame.ended) return
-  holdBack(lease, lease.connection.transactions.endings.whenEnded(frame))
+  holdBack(lease, whenEnded(frame))
 }
 
 function moveToSavepoint(

@@ -138,8 +138,11 @@ function leave({ connection, link }: Lease, joined: Frame): Promise<QueryResult>
   return Promise.resolve(acknowledged('COMMIT'))
 }
 
+const NO_MODES: TransactionModes = {}
+
 function modesOf(command: ControlCommand, lease: Lease): TransactionModes {
-  return { ...lease.modes, ...(command.kind === 'begin' && command.modes) }
+  const asked = command.kind === 'begin' ? command.modes : NO_MODES
+  return lease.modes === undefined ? asked : { ...lease.modes, ...asked }
 }
 
 function refuse(error: Error): Promise<never> {

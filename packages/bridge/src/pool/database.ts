@@ -1,7 +1,7 @@
 import { ClientReleasedError, DisposeError, isSharedConnectionError, Rollback } from '../errors.ts'
 import type { TransactionModes } from '../sql/control-command.ts'
 import type { Frame, Layer } from '../transaction/frame.ts'
-import { type Origin, originAbove } from '../transaction/origin.ts'
+import type { Origin } from '../transaction/origin.ts'
 import { ambientFrame, currentLink, heldTransactions, Link, runIn } from '../transaction/scope.ts'
 import type { Connection } from './connection.ts'
 import { control } from './control.ts'
@@ -38,8 +38,8 @@ export interface BlockOptions {
   readonly joins?: boolean | undefined
   /** Aborted when it is to end from outside, also while it waits to begin. */
   readonly signal?: AbortSignal | undefined
-  /** Where the user's call is, if the caller knows better. */
-  readonly origin?: Origin | undefined
+  /** Where the user's call is. */
+  readonly origin: Origin
 }
 
 /** One adopted database: finds out which connection and frame a statement belongs to. */
@@ -100,7 +100,7 @@ export class Database {
     const frame = this.frameOf(lease, link)
     if (statement.command !== undefined) {
       const { command } = statement
-      const done = control(this, { statement, command, lease, frame, link, entry: this.query })
+      const done = control(this, { statement, command, lease, frame, link })
       if (done !== undefined) return done
     }
     if (frame !== undefined) return this.connectionOf(frame).execute(statement, frame, link)
@@ -135,13 +135,9 @@ export class Database {
    * Runs one call of a callback API: lends it a connection and makes its frame, once `begin` has
    * opened it, the ambient one.
    */
-  block<T>(
-    layer: Layer,
-    run: (lease: Lease) => Promise<T>,
-    options: BlockOptions = {},
-  ): Promise<T> {
+  block<T>(layer: Layer, run: (lease: Lease) => Promise<T>, options: BlockOptions): Promise<T> {
     const link = new Link(currentLink(), this, 'block')
-    const { joins, modes, parent, signal, origin = originAbove(this.block) } = options
+    const { joins, modes, parent, signal, origin } = options
     return runIn(link, async () => {
       const lease = await this.lend('block', layer, link, { link, origin, joins, parent, signal })
       lease.modes = modes

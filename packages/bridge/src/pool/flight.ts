@@ -101,7 +101,8 @@ function extend(Query: QueryClass): FlightClass {
       this.landed = this.riders.length
       // what needs no preparation alone is answered as text
       if (!super.requiresPreparation()) this.binary = false
-      const recorder = new Recorder(connection)
+      const isNamed = this.ownName !== undefined || this.others.some(hasName)
+      const recorder = new Recorder(connection, isNamed)
       const refusal = super.submit(recorder as unknown as PgConnection) ?? recorder.failure
       this.landed = 0
       if (refusal) return refusal
@@ -216,6 +217,10 @@ function extend(Query: QueryClass): FlightClass {
       if (this.requiresPreparation()) connection.sync()
     }
   }
+}
+
+function hasName({ name }: PgQuery): boolean {
+  return name !== undefined
 }
 
 function tellSkipped(queries: readonly PgQuery[], cause: unknown, connection: PgConnection): void {

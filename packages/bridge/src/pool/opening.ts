@@ -5,7 +5,7 @@ import type { Frame, FrameOptions } from '../transaction/frame.ts'
 import { checkModes, narrowing } from '../transaction/modes.ts'
 import { assertNotAborted } from './commit.ts'
 import type { Connection } from './connection.ts'
-import type { Endings } from './endings.ts'
+import { conclude } from './endings.ts'
 import type { Settings } from './settings.ts'
 import { Statement } from './statement.ts'
 
@@ -18,15 +18,13 @@ type Opening = 'begin' | 'savepoint' | 'set'
 export class Openings {
   readonly #connection: Connection
   readonly #settings: Settings
-  readonly #endings: Endings
 
   /** What is to open at once, and waits to be sent. */
   readonly #unsent = new WeakSet<Frame>()
 
-  constructor(connection: Connection, settings: Settings, endings: Endings) {
+  constructor(connection: Connection, settings: Settings) {
     this.#connection = connection
     this.#settings = settings
-    this.#endings = endings
   }
 
   async transaction(options: FrameOptions, onOpen: OnOpen): Promise<Frame> {
@@ -39,10 +37,11 @@ export class Openings {
     const frame = stack.push({ ...options, modes, database: this.#settings.name, session })
     const trace = TransactionTrace.start(this.#settings.name, frame, id)
     const giveBack = onOpen(frame)
-    this.#endings.set(frame, (outcome, error) => {
+    // the client goes back before any hook runs
+    frame.onEnd = (outcome, error) => {
       trace?.ended(outcome, error)
       return giveBack?.()
-    })
+    }
     const sending = this.#send(frame, 'begin', beginSql(modes))
     if (sending !== undefined) await sending
     return frame
@@ -92,7 +91,7 @@ export class Openings {
       frame.parent?.abort(error)
       // a connection that takes no BEGIN is in a state that nobody knows
       if (op === 'begin') this.#connection.isDoubtful = true
-      const back = this.#endings.conclude(frame, 'rolled-back', error)
+      const back = conclude(frame, 'rolled-back', error)
       turns.pass(notSent)
       await back
       throw error

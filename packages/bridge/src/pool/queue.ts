@@ -45,15 +45,10 @@ export class Queue {
 
   /** Takes out the first trip, with the control statements in front of it. */
   shift(): { readonly trip: Trip; readonly riders: readonly Rider[] } | undefined {
-    if (this.#items.length === 0 || this.isGathering) return undefined
-    const [first] = this.#items
-    if (first !== undefined && isTrip(first)) {
-      this.#items.shift()
-      return { trip: first, riders: NONE }
-    }
+    if (this.isGathering) return undefined
     const at = this.#items.findIndex(isTrip)
     if (at === -1) return undefined
-    const riders = this.#items.splice(0, at) as Rider[]
+    const riders = at === 0 ? NONE : (this.#items.splice(0, at) as Rider[])
     return { riders, trip: this.#items.shift() as Trip }
   }
 

@@ -9,9 +9,11 @@ interface Mark {
   readonly names: number
 }
 
+const NO_STREAM = {}
+
 /** Stands in for the connection while queries write themselves, and keeps what they wrote. */
 export class Recorder {
-  readonly stream = {}
+  readonly stream = NO_STREAM
   readonly parsedStatements: Record<string, string>
   /** What it has of its own is new. */
   readonly submittedNamedStatements: Record<string, string>
@@ -24,12 +26,12 @@ export class Recorder {
   /** The names that are new in it. */
   readonly #names: string[] = []
 
-  constructor(connection: PgConnection) {
-    this.parsedStatements = connection.parsedStatements
-    this.submittedNamedStatements = Object.create(connection.submittedNamedStatements) as Record<
-      string,
-      string
-    >
+  /** `named`: whether any of the queries has a name. */
+  constructor({ parsedStatements, submittedNamedStatements }: PgConnection, named: boolean) {
+    this.parsedStatements = parsedStatements
+    this.submittedNamedStatements = named
+      ? (Object.create(submittedNamedStatements) as Record<string, string>)
+      : submittedNamedStatements
   }
 
   parse(message: { readonly name?: unknown }): void {
@@ -93,7 +95,9 @@ export class Recorder {
   }
 
   replay(connection: PgConnection): void {
-    Object.assign(connection.submittedNamedStatements, this.submittedNamedStatements)
+    if (this.#names.length > 0) {
+      Object.assign(connection.submittedNamedStatements, this.submittedNamedStatements)
+    }
     this.#kinds.forEach((kind, at) => connection[kind](this.#messages[at] as never))
   }
 }

@@ -12,7 +12,7 @@ import {
   unknown,
 } from './commit.ts'
 import type { Connection } from './connection.ts'
-import { Endings } from './endings.ts'
+import { conclude } from './endings.ts'
 import { type OnOpen, Openings } from './opening.ts'
 import { acknowledged, type QueryResult } from './pg.ts'
 import type { Settings } from './settings.ts'
@@ -29,8 +29,6 @@ import { Statement } from './statement.ts'
  * | undo | ROLLBACK | ROLLBACK TO, then RELEASE held back |
  */
 export class Transactions {
-  /** What is to be done at the end of a transaction: the client goes back before any hook runs. */
-  readonly endings = new Endings()
   readonly #openings: Openings
   readonly #connection: Connection
   readonly #database: object
@@ -44,7 +42,7 @@ export class Transactions {
     this.#connection = connection
     this.#database = database
     this.#settings = settings
-    this.#openings = new Openings(connection, settings, this.endings)
+    this.#openings = new Openings(connection, settings)
   }
 
   /**
@@ -257,7 +255,7 @@ export class Transactions {
 
   /** Gives a promise where the client has to wait for another answer of the server. */
   #conclude(frame: Frame, outcome: Outcome, error: unknown): Promise<void> | undefined {
-    const back = this.endings.conclude(frame, outcome, error)
+    const back = conclude(frame, outcome, error)
     this.#connection.turns.pass(notSent)
     return back
   }

@@ -9,6 +9,7 @@ import type { Lease } from '../pool/lease.ts'
 import { Statement } from '../pool/statement.ts'
 import { beginSql } from '../sql/control-sql.ts'
 import { currentLink } from '../transaction/scope.ts'
+import { originAbove } from '../transaction/origin.ts'
 
 /** A statement that was built and not yet sent: a builder of Drizzle or of Kysely. */
 export interface BatchItem {
@@ -37,7 +38,8 @@ export async function runBatch(
     )
   })
   if (items.length === 0) return []
-  return database.block('shared', (lease) => sendTogether(database, lease, items), { joins: false })
+  const options = { joins: false, origin: originAbove(2) }
+  return database.block('shared', (lease) => sendTogether(database, lease, items), options)
 }
 
 async function sendTogether(

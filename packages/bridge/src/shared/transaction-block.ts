@@ -70,7 +70,7 @@ export async function runTransaction<T, C>(
   if (retry !== undefined && around !== undefined) throw retryInside(around)
 
   const isLimited = signal !== undefined || timeout !== undefined
-  const origin = originAbove(runTransaction)
+  const origin = originAbove(2)
   const scope = isLimited ? new AbortScope([signal, around?.signal], timeout, origin) : undefined
   const block: BlockOptions = {
     joins: propagation !== 'nested' && propagation !== 'requires-new',

@@ -2,11 +2,12 @@ import type { TransactionModes } from './control-command.ts'
 
 /** `begin` with its options. The words come from closed sets, which are checked before. */
 export function beginSql(modes: TransactionModes): string {
-  const words = ['begin']
-  if (modes.isolationLevel !== undefined) words.push(`isolation level ${modes.isolationLevel}`)
-  if (modes.accessMode !== undefined) words.push(modes.accessMode)
-  if (modes.deferrable !== undefined) words.push(modes.deferrable ? 'deferrable' : 'not deferrable')
-  return words.join(' ')
+  const { isolationLevel, accessMode, deferrable } = modes
+  let sql = 'begin'
+  if (isolationLevel !== undefined) sql += ` isolation level ${isolationLevel}`
+  if (accessMode !== undefined) sql += ` ${accessMode}`
+  if (deferrable !== undefined) sql += deferrable ? ' deferrable' : ' not deferrable'
+  return sql
 }
 
 export function savepointSql(name: string): string {

@@ -1,6 +1,7 @@
 import type { AccessMode, IsolationLevel, TransactionModes } from '../sql/control-command.ts'
 import { HookList } from './hooks.ts'
 import type { Origin } from './origin.ts'
+import type { Outcome } from './outcome.ts'
 import type { Link } from './scope.ts'
 
 /** Who speaks on the connection: a query layer, plain `pg`, or the bridge itself. */
@@ -81,6 +82,8 @@ export class Frame {
   lastCalls: Link | undefined
   #guests: Map<Link, Origin> | undefined
   #expelled: Set<Link> | undefined
+  /** What is to be done when the transaction has ended, before its hooks run. */
+  onEnd: ((outcome: Outcome, error: unknown) => Promise<void> | undefined) | undefined
   /** COMMIT, or RELEASE, is on its way: nothing can take it back. */
   isKeeping = false
   /** What its block threw: the error that matters, whatever fails while cleaning up. */

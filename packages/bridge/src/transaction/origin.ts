@@ -1,20 +1,21 @@
 import { fileURLToPath } from 'node:url'
 
-/** Where a call of the user's began: a stack trace, without the cost of an error. */
+/** Where a call of the user's began: a stack trace, which becomes a text only if that is read. */
 export interface Origin {
   readonly stack?: string
 }
 
-/** How many lines of a stack tell where a block began, unless more than V8's own ten are asked for. */
+/** How many of the user's lines tell where a block began, unless more than V8's own ten are asked for. */
 const LINES = 6
 /** However deep: the user's lines stand behind many of the bridge's and of a layer's. */
 const ALL_LINES = 100
 
-/** The stack above `entry`, which is the function of the bridge that the user's code has called. */
-export function originAbove(entry: (...args: never[]) => unknown): Origin {
-  // each costs time, in every transaction
+/** The stack where the user has called the bridge, `own` of whose functions stand in between. */
+export function originAbove(own: number): Origin {
+  // each line costs time, in every transaction
   const { stackTraceLimit } = Error
-  return capture(entry, stackTraceLimit > 10 ? stackTraceLimit : Math.min(stackTraceLimit, LINES))
+  const lines = stackTraceLimit > 10 ? stackTraceLimit : Math.min(stackTraceLimit, LINES)
+  return capture(lines === 0 ? 0 : lines + own + CAPTURING, originAbove)
 }
 
 /** As it stands in a stack trace, whether that names files by path or by URL. */
@@ -22,16 +23,25 @@ const OWN_FOLDER = fileURLToPath(new URL('..', import.meta.url))
 
 /** The stack here. */
 export function originHere(): Origin {
-  return capture(originHere, ALL_LINES)
+  return capture(ALL_LINES, originHere)
 }
 
-function capture(above: (...args: never[]) => unknown, lines: number): Origin {
-  const origin: Origin = {}
+/** The functions here that stand on top. */
+const CAPTURING = 2
+
+function capture(lines: number, above: (own: number) => Origin): Origin {
   const { stackTraceLimit } = Error
-  const isGiven = stackTraceLimit === lines || !isWritable()
-  if (!isGiven) Error.stackTraceLimit = lines
-  Error.captureStackTrace(origin, above)
-  if (!isGiven) Error.stackTraceLimit = stackTraceLimit
+  if (stackTraceLimit === lines) return new Error()
+  if (!isWritable()) {
+    // where a program has fixed the number of lines, none is to be spent on those here
+    const origin: Origin = {}
+    Error.captureStackTrace(origin, above)
+    return origin
+  }
+  Error.stackTraceLimit = lines
+  // takes less time than captureStackTrace()
+  const origin = new Error()
+  Error.stackTraceLimit = stackTraceLimit
   return origin
 }
 
