@@ -110,3 +110,13 @@ export const acquireChannel = channel(CHANNELS.acquire)
 export const releaseChannel = channel(CHANNELS.release)
 export const hookChannel = channel(CHANNELS.hook)
 export const noticeChannel = channel(CHANNELS.notice)
+
+/** Whether anybody listens to what a statement outside any transaction can tell. */
+export function isHeard(): boolean {
+  return (
+    queryChannel.hasSubscribers ||
+    acquireChannel.hasSubscribers ||
+    releaseChannel.hasSubscribers ||
+    noticeChannel.hasSubscribers
+  )
+}

@@ -82,7 +82,7 @@ export class Connection implements WireObserver {
     const trace = this.trace(statement, frame)
     const answer =
       frame === undefined
-        ? this.#sendAlone(statement, trace)
+        ? this.#send(statement, undefined, trace)
         : this.turns.take(
             frame,
             () => this.#send(statement, this.stack.innermostOf(frame), trace),
@@ -181,6 +181,12 @@ export class Connection implements WireObserver {
     this.names.hasAnswered(statement, result)
   }
 
+  /** A statement that was sent alone has ended. Gives back what it has failed with. */
+  onAlone(statement: Statement, error: unknown, result: QueryResult | undefined): unknown {
+    if (error === undefined && result !== undefined) this.onAnswer(statement, result)
+    return this.onLanded(undefined, error, statement) ?? error
+  }
+
   async onCancel(reason: unknown): Promise<void> {
     // the server waits for the reader of a stream: there is nothing to cancel
     if (this.wire.stream !== undefined) return this.end(reason as Error)
@@ -205,6 +211,8 @@ export class Connection implements WireObserver {
       // pg has stopped waiting, but the statement runs on: nobody else may get the client meanwhile
       const isRunning = this.client.readyForQuery === false && !isServerError(error)
       if (isRunning && this.wire.hasTimeouts) this.isDoubtful = true
+      // it may have begun a transaction, and the status byte comes only after the error
+      if (statement?.command?.kind === 'several') this.isDoubtful = true
       if (isServerError(error) || isReadTimeout(error)) frame?.abort(error)
       if (error instanceof StatementSkippedError) frame?.abort(error.cause)
       if (isFatal(error)) this.onError(error as Error)
@@ -212,17 +220,6 @@ export class Connection implements WireObserver {
     }
     if (frame?.ended) return undefined
     return this.#drift()
-  }
-
-  /** Sends a statement outside any transaction of the bridge's. */
-  async #sendAlone(statement: Statement, trace: QueryTrace | undefined): Promise<QueryResult> {
-    try {
-      return await this.#send(statement, undefined, trace)
-    } catch (error) {
-      // it may have begun a transaction, and the status byte comes only after the error
-      if (statement.command?.kind === 'several') this.isDoubtful = true
-      throw error
-    }
   }
 
   #send(

@@ -1,4 +1,5 @@
 import { ClientReleasedError, DisposeError, isSharedConnectionError, Rollback } from '../errors.ts'
+import { isHeard } from '../instrumentation/channels.ts'
 import type { TransactionModes } from '../sql/control-command.ts'
 import type { Frame, Layer } from '../transaction/frame.ts'
 import type { Origin } from '../transaction/origin.ts'
@@ -177,7 +178,14 @@ export class Database {
     }
   }
 
-  async #once(statement: Statement, link: Link | undefined): Promise<QueryResult> {
+  /** Sends a statement on a connection of its own. */
+  #once(statement: Statement, link: Link | undefined): Promise<QueryResult> {
+    const isLone = link === undefined && statement.isPlain && !this.#fullPool.isFull && !isHeard()
+    if (isLone && !this.isDisposed) return this.#source.send(statement)
+    return this.#onLoan(statement, link)
+  }
+
+  async #onLoan(statement: Statement, link: Link | undefined): Promise<QueryResult> {
     this.#assertUsable()
     const loan = await this.#borrow(statement.layer, link)
     try {

@@ -28,7 +28,7 @@ export class FullPool {
     held: ReadonlySet<Frame>,
     signal?: AbortSignal,
   ): Promise<Loan> {
-    const waits = held.size > 0 || signal !== undefined || this.#isFull
+    const waits = held.size > 0 || signal !== undefined || this.isFull
     return waits ? this.#wait(borrow, held, signal) : borrow()
   }
 
@@ -62,13 +62,14 @@ export class FullPool {
     }
   }
 
-  get #isFull(): boolean {
+  /** Whether all clients are lent. */
+  get isFull(): boolean {
     return this.#source.lent >= this.#source.capacity
   }
 
   /** Where every client is held by a transaction that waits for one more, one of them has to give way. */
   #refuseNewest(): void {
-    if (!this.#isFull) return
+    if (!this.isFull) return
     const holders = new Set<Frame>()
     let newest: Wait | undefined
     for (const wait of this.#waits) {

@@ -1,65 +1,120 @@
+import { AsyncResource } from 'node:async_hooks'
 import { acquireChannel, releaseChannel } from '../instrumentation/channels.ts'
 import type { Layer } from '../transaction/frame.ts'
 import { type Link, runIn } from '../transaction/scope.ts'
 import type { Carrier } from './carrier.ts'
 import type { Connection } from './connection.ts'
 import { Loan } from './loan.ts'
-import type { PgClient, PgPool } from './pg.ts'
+import type { PgClient, PgPool, QueryResult } from './pg.ts'
+import { recaptured } from './recaptured.ts'
+import type { Done } from './sender.ts'
+import type { Statement } from './statement.ts'
+
+/** A connection that was taken, and how to give it back. */
+interface Taken {
+  readonly connection: Connection
+  readonly giveBack: (discard: boolean) => void
+}
 
 /** Where connections come from. */
 export abstract class Source {
   /** How many connections are lent. */
   lent = 0
-  readonly #lent = new Set<Connection>()
+  /** How many of these only for one statement. */
+  #sending = 0
+  /** The others. */
+  readonly #kept = new Set<Connection>()
   /** How many there can be at once. */
   abstract readonly capacity: number
 
+  /** Takes one as soon as there is one, and listens to it from that moment on. */
+  protected abstract take(give: (taken: Taken) => void, refuse: (error: unknown) => void): void
+
   /** Borrows one, for code that stands under `link`. */
-  abstract borrow(layer: Layer, link: Link | undefined): Promise<Loan>
+  async borrow(layer: Layer, link: Link | undefined): Promise<Loan> {
+    const take = (): Promise<Taken> => new Promise((give, refuse) => this.take(give, refuse))
+    // a new client lives longer than the code that happens to ask for it: it must not keep its scope
+    const loan = this.#lend(await (link === undefined ? take() : runIn(undefined, take)), layer)
+    const { lost } = loan.connection
+    if (lost === undefined) return loan
+    await loan.giveBack(true)
+    throw lost
+  }
+
+  /**
+   * Sends one statement, of which only its sender hears, on a connection that is taken for it alone:
+   * nothing can stand in front of it or behind, so it needs no queue.
+   */
+  send(statement: Statement): Promise<QueryResult> {
+    return new Promise((resolve, reject) => {
+      // the pool may call back in the context of whoever gives a client back
+      const caller = new AsyncResource('shared-connection')
+      const send = ({ connection, giveBack }: Taken): void => {
+        this.lent++
+        this.#sending++
+        const loan = new Loan(connection, (discard) => {
+          this.#sending--
+          this.#takeBack(connection, discard, giveBack)
+        })
+        const done: Done = (error, result) => {
+          const failure = connection.onAlone(statement, error, result)
+          const back = loan.giveBack()
+          if (failure === undefined) resolve(result as QueryResult)
+          else resolve(recaptured(failure, back))
+        }
+        caller.runInAsyncScope(() => connection.wire.sender.query(statement, done))
+      }
+      this.take(send, reject)
+    })
+  }
 
   /** The streams that hold connections between two of their pages. */
   get streams(): readonly Carrier[] {
-    return [...this.#lent].flatMap(({ wire }) => wire.stream ?? [])
+    return [...this.#kept].flatMap(({ wire }) => wire.stream ?? [])
   }
 
   /** When something last happened on one of the connections, as `performance.now()` tells it. */
   get idleSince(): number {
-    return Math.max(...[...this.#lent].map(({ wire }) => wire.idleSince))
+    if (this.#sending > 0) return performance.now()
+    return Math.max(...[...this.#kept].map(({ wire }) => wire.idleSince))
   }
 
-  protected lend(connection: Connection, layer: Layer, giveBack: (discard: boolean) => void): Loan {
+  #lend({ connection, giveBack }: Taken, layer: Layer): Loan {
+    const { client, onNotice } = connection
     this.lent++
-    this.#lent.add(connection)
-    connection.client.on('notice', connection.onNotice)
+    this.#kept.add(connection)
+    client.on('notice', onNotice)
     if (acquireChannel.hasSubscribers) acquireChannel.publish(event(connection, layer))
-    return new Loan(connection, (discard) => this.#takeBack(connection, layer, discard, giveBack))
+    return new Loan(connection, (discard) => {
+      this.#kept.delete(connection)
+      const discarded = this.#takeBack(connection, discard, giveBack)
+      client.removeListener('notice', onNotice)
+      if (releaseChannel.hasSubscribers) {
+        releaseChannel.publish({ ...event(connection, layer), discarded })
+      }
+    })
   }
 
+  /** Gives it back to where it was taken from. Tells whether it was closed. */
   #takeBack(
-    connection: Connection,
-    layer: Layer,
+    { client, isDoubtful, lost, onError }: Connection,
     discard: boolean,
     giveBack: (discard: boolean) => void,
-  ): void {
-    const { client, isDoubtful, lost } = connection
+  ): boolean {
     this.lent--
-    this.#lent.delete(connection)
     const status = client.getTransactionStatus()
     const isOpen = status === 'T' || status === 'E'
     const discarded = discard || isOpen || isDoubtful || lost !== undefined
     const listeners = discarded ? client.listeners('error') : []
     giveBack(discarded)
-    client.removeListener('notice', connection.onNotice)
-    if (!discarded) client.removeListener('error', connection.onError)
+    if (!discarded) client.removeListener('error', onError)
     // What is closed may still hear of an error. That is nobody's: without a listener of ours, or
     // with the one that the pool has for idle clients, it would end the process.
     else
       for (const other of client.listeners('error')) {
         if (!listeners.includes(other)) client.removeListener('error', other)
       }
-    if (releaseChannel.hasSubscribers) {
-      releaseChannel.publish({ ...event(connection, layer), discarded })
-    }
+    return discarded
   }
 }
 
@@ -82,40 +137,24 @@ export class PoolSource extends Source {
     return this.#pool.options.max ?? Infinity
   }
 
-  async borrow(layer: Layer, link: Link | undefined): Promise<Loan> {
-    // a new client lives longer than the code that happens to ask for it: it must not keep its scope
-    const acquiring = link === undefined ? this.#acquire() : runIn(undefined, () => this.#acquire())
-    const connection = await acquiring
-    const { client, lost } = connection
-    // the pool writes a new `release` on the client each time
-    const { release } = client
-    const loan = this.lend(connection, layer, (discard) => release?.call(client, discard))
-    if (lost === undefined) return loan
-    await loan.giveBack(true)
-    throw lost
-  }
-
-  /** Listens to the client in the moment it comes: its session may end with the very next message. */
-  #acquire(): Promise<Connection> {
-    return new Promise((resolve, reject) => {
-      let isTaken = false
-      const take = (client: PgClient): void => {
-        if (isTaken) return
-        isTaken = true
-        const connection = this.#connectionOf(client)
-        client.on('error', connection.onError)
-        resolve(connection)
-      }
-      const answer = this.#connect.call(
-        this.#pool,
-        (error: Error | undefined, client: PgClient) => {
-          if (error) reject(error)
-          else take(client)
-        },
-      )
-      // of a pool whose `connect` somebody has wrapped, and that knows no callbacks
-      answer?.then((client?: PgClient) => client && take(client), reject)
+  protected take(give: (taken: Taken) => void, refuse: (error: unknown) => void): void {
+    let isTaken = false
+    const take = (client: PgClient): void => {
+      if (isTaken) return
+      isTaken = true
+      const connection = this.#connectionOf(client)
+      // at once: its session may end with the very next message
+      client.on('error', connection.onError)
+      // the pool writes a new `release` on the client each time
+      const { release } = client
+      give({ connection, giveBack: (discard) => release?.call(client, discard) })
+    }
+    const answer = this.#connect.call(this.#pool, (error: Error | undefined, client: PgClient) => {
+      if (error) refuse(error)
+      else take(client)
     })
+    // of a pool whose `connect` somebody has wrapped, and that knows no callbacks
+    answer?.then((client?: PgClient) => client && take(client), refuse)
   }
 }
 
@@ -132,21 +171,25 @@ export class ClientSource extends Source {
     this.#query = query
   }
 
-  async borrow(layer: Layer): Promise<Loan> {
+  protected take(give: (taken: Taken) => void): void {
     const before = this.#last
     const { promise, resolve } = Promise.withResolvers<unknown>()
     this.#last = promise
-    await before
-    const { client, onError } = this.#connection
-    // a client that is gone keeps its listener, since nobody else hears of what it may still say
-    if (!client.listeners('error').includes(onError)) client.on('error', onError)
-    return this.lend(this.#connection, layer, (discard) => {
-      // it can not be exchanged for another, so what is open on it is rolled back
-      const { lost } = this.#connection
-      const isOpen = discard && lost === undefined
-      const closed = isOpen ? (this.#query.call(client, 'rollback') as Promise<unknown>) : undefined
-      // if that fails, so will the next statement, and its sender is told
-      resolve(closed?.catch(() => undefined))
+    void before.then(() => {
+      const connection = this.#connection
+      const { client, onError } = connection
+      // a client that is gone keeps its listener, since nobody else hears of what it may still say
+      if (!client.listeners('error').includes(onError)) client.on('error', onError)
+      const giveBack = (discard: boolean): void => {
+        // it can not be exchanged for another, so what is open on it is rolled back
+        const isOpen = discard && connection.lost === undefined
+        const closed = isOpen
+          ? (this.#query.call(client, 'rollback') as Promise<unknown>)
+          : undefined
+        // if that fails, so will the next statement, and its sender is told
+        resolve(closed?.catch(() => undefined))
+      }
+      give({ connection, giveBack })
     })
   }
 }

@@ -107,6 +107,12 @@ export class Statement {
     return this.isRideable && !leavesAlone(this.text)
   }
 
+  /** Whether nothing of it has to be known but the answer, where it stands outside any transaction. */
+  get isPlain(): boolean {
+    const isSpecial = this.isSubmittable || this.hasTimeout || this.signal !== undefined
+    return !isSpecial && this.name === undefined
+  }
+
   /** Whether it opens a frame. */
   get opens(): boolean {
     const kind = this.command?.kind
