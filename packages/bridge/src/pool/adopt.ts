@@ -9,6 +9,7 @@ import type { PgClient, PgPool } from './pg.ts'
 import { replace } from './replace.ts'
 import { assertSameSettings, settingsOf, type SharedConnectionOptions } from './settings.ts'
 import { ClientSource, PoolSource } from './source.ts'
+import { heldUnder } from './with-client.ts'
 
 /** An adopted pool or client, and how to let it go. */
 export interface Adoption {
@@ -39,6 +40,7 @@ export function adoptPool(pool: unknown, options: SharedConnectionOptions): Adop
   }
   const settings = settingsOf(options)
   let database: Database
+  let send: PgClient['query'] | undefined
   if (isPool(pool)) {
     const original = pool.connect
     const connections = new WeakMap<PgClient, Connection>()
@@ -54,13 +56,20 @@ export function adoptPool(pool: unknown, options: SharedConnectionOptions): Adop
     })
   } else if (isClient(pool)) {
     const { query } = pool
+    send = query
     database = new Database(settings, (self) => {
       return new ClientSource(new Connection(pool, query, self, settings), query)
     })
   } else throw notPg(pool)
 
   const restore = replace(pool, {
-    query: (...args: unknown[]) => dispatch(database, 'pg', args, currentLink()),
+    query: (...args: unknown[]) => {
+      const link = currentLink()
+      // in the hands of withClient() a client is itself
+      if (send !== undefined && heldUnder(link, database))
+        return send.apply(pool, args as [unknown])
+      return dispatch(database, 'pg', args, link)
+    },
     ...(isPool(pool) && { connect: (callback?: ConnectCallback) => connect(database, callback) }),
   })
   const adoption: Adoption = {

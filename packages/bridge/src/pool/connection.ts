@@ -184,7 +184,7 @@ export class Connection implements WireObserver {
   /** A statement that was sent alone has ended. Gives back what it has failed with. */
   onAlone(statement: Statement, error: unknown, result: QueryResult | undefined): unknown {
     if (error === undefined && result !== undefined) this.onAnswer(statement, result)
-    return this.onLanded(undefined, error, statement) ?? error
+    return this.onLanded(undefined, error && (statement.said(error) ?? error), statement) ?? error
   }
 
   async onCancel(reason: unknown): Promise<void> {

@@ -5,7 +5,8 @@ import type { PgClient } from './pg.ts'
  * sends an error first and the status byte behind it, often in another packet.
  */
 export function whenIdle(client: PgClient): Promise<void> | undefined {
-  if (client.readyForQuery !== false) return undefined
+  // what has closed will say nothing more
+  if (client.readyForQuery !== false || client.connection.stream.destroyed) return undefined
   return new Promise((resolve) => {
     const done = (): void => {
       client.removeListener('drain', done)

@@ -40,6 +40,7 @@ export interface PgConnection {
     uncork?(): void
     write(bytes: Uint8Array): void
     readonly writable?: boolean
+    readonly destroyed?: boolean
     destroy(): void
     readonly remoteAddress?: string | undefined
     readonly bytesWritten?: number

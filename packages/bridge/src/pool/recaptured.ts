@@ -5,7 +5,7 @@
 export async function recaptured(failure: unknown, first?: Promise<void>): Promise<never> {
   await first
   // by the next turn it is known who waits for this promise, and V8 follows those
-  await undefined
+  await Promise.resolve()
   if (failure instanceof Error) Error.captureStackTrace(failure)
   throw failure
 }

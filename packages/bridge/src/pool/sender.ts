@@ -95,9 +95,13 @@ export class Sender {
   /** Sends a statement as it is, alone. */
   query(statement: Statement, done: Done): void {
     if (statement.isSubmittable) return this.#carry(statement, done)
-    // of what has failed in a transaction the server's error counts, whatever a type parser has
-    // thrown before
-    const query = new (loneClass(this.queryClass))(statement.config, statement.values)
+    let query: PgQuery
+    try {
+      // the server's error counts, whatever a type parser has thrown before
+      query = new (loneClass(this.queryClass))(statement.config, statement.values)
+    } catch (error) {
+      return done(error)
+    }
     statement.flight = query
     query.callback = (error, result) => done(error ?? undefined, result)
     this.#submit(query, done)

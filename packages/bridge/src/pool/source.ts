@@ -56,13 +56,26 @@ export abstract class Source {
           this.#sending--
           this.#takeBack(connection, discard, giveBack)
         })
+        let isOver = false
         const done: Done = (error, result) => {
-          const failure = connection.onAlone(statement, error, result)
-          const back = loan.giveBack()
-          if (failure === undefined) resolve(result as QueryResult)
-          else resolve(recaptured(failure, back))
+          // of a value that it can not serialise pg tells, and once more of what the server says then
+          if (isOver) return
+          isOver = true
+          try {
+            const failure = connection.onAlone(statement, error, result)
+            const back = loan.giveBack()
+            if (failure === undefined) resolve(result as QueryResult)
+            else resolve(recaptured(failure, back))
+          } catch (thrown) {
+            // by a listener that the user has on the pool
+            reject(thrown)
+          }
         }
-        caller.runInAsyncScope(() => connection.wire.sender.query(statement, done))
+        const speak = (): void =>
+          caller.runInAsyncScope(() => connection.wire.sender.query(statement, done))
+        // a client that has just connected tells the user so before anything is sent
+        if (connection.client.readyForQuery === true) speak()
+        else queueMicrotask(speak)
       }
       this.take(send, reject)
     })
@@ -138,10 +151,12 @@ export class PoolSource extends Source {
   }
 
   protected take(give: (taken: Taken) => void, refuse: (error: unknown) => void): void {
-    let isTaken = false
+    let became: 'taken' | 'refused' | undefined
     const take = (client: PgClient): void => {
-      if (isTaken) return
-      isTaken = true
+      // whoever asked has gone on without it
+      if (became === 'refused') client.release?.()
+      if (became !== undefined) return
+      became = 'taken'
       const connection = this.#connectionOf(client)
       // at once: its session may end with the very next message
       client.on('error', connection.onError)
@@ -149,12 +164,16 @@ export class PoolSource extends Source {
       const { release } = client
       give({ connection, giveBack: (discard) => release?.call(client, discard) })
     }
+    const fail = (error: unknown): void => {
+      became ??= 'refused'
+      refuse(error)
+    }
     const answer = this.#connect.call(this.#pool, (error: Error | undefined, client: PgClient) => {
-      if (error) refuse(error)
+      if (error) fail(error)
       else take(client)
     })
-    // of a pool whose `connect` somebody has wrapped, and that knows no callbacks
-    answer?.then((client?: PgClient) => client && take(client), refuse)
+    // of a pool whose `connect` somebody has wrapped, and that may know no callbacks
+    answer?.then((client?: PgClient) => client && take(client), fail)
   }
 }
 

@@ -2,7 +2,13 @@ import { type ControlCommand, controlCommand, isOneCommand } from '../sql/contro
 import { leavesAlone } from '../sql/leaves-alone.ts'
 import type { Layer } from '../transaction/frame.ts'
 import type { Origin } from '../transaction/origin.ts'
-import type { PgQuery, QueryConfig, QueryResult, Submittable } from './pg.ts'
+import {
+  isReadTimeout,
+  type PgQuery,
+  type QueryConfig,
+  type QueryResult,
+  type Submittable,
+} from './pg.ts'
 
 /** What `pg` reads of a query's configuration. */
 const CONFIG_KEYS = [
@@ -105,6 +111,11 @@ export class Statement {
     const isAlone = this.isSubmittable || this.hasTimeout || this.signal !== undefined
     if (isAlone || (this.command !== undefined && !this.endsBatch)) return false
     return this.isRideable && !leavesAlone(this.text)
+  }
+
+  /** What the server has said, where it has failed with an error of another. */
+  said(error: unknown): unknown {
+    return isReadTimeout(error) ? undefined : this.flight?.failure
   }
 
   /** Whether nothing of it has to be known but the answer, where it stands outside any transaction. */

@@ -211,8 +211,7 @@ export class Wire {
   #settle(trip: Trip, error: unknown, result?: QueryResult): void {
     const { frame, statement } = trip
     if (error !== undefined) {
-      const said = isReadTimeout(error) ? undefined : statement?.flight?.failure
-      this.#observer.onLanded(frame, said ?? error, statement)
+      this.#observer.onLanded(frame, statement?.said(error) ?? error, statement)
       return trip.fail(error)
     }
     if (statement !== undefined && result !== undefined) this.#observer.onAnswer(statement, result)

@@ -56,7 +56,7 @@ async function settled(connection: Connection): Promise<void> {
 }
 
 /** The connection whose client the calling code has in its hands already. */
-function heldUnder(link: Link | undefined, database: Database): Connection | undefined {
+export function heldUnder(link: Link | undefined, database: Database): Connection | undefined {
   for (let at = link; at !== undefined; at = at.parent) {
     const { handle } = at
     if (at.database === database && handle instanceof Connection && handle.heldBy === at) {
