@@ -3,6 +3,7 @@
 import { writeFile } from 'node:fs/promises'
 import { freshDatabase, startPostgres } from '@shared-connection/test/postgres'
 import { Client } from 'pg'
+import { Cores } from './cores.ts'
 import { environment } from './environment.ts'
 import { createSchema } from './layers/schema.ts'
 import { measure } from './measure.ts'
@@ -52,14 +53,15 @@ async function run(url: string, observer: Client, chosen: Options): Promise<Resu
   const links = []
   for (const name of chosen.links) links.push(await openLink(url, name))
   const about = await environment(observer)
-  printHead(about, links)
+  const cores = await Cores.find(observer)
+  printHead(about, links, cores.areKnown)
 
   const cells: CellResult[] = []
   const readings: ProbeResult[] = []
   const skipped: { scenario: string; reason: string }[] = []
   try {
     for (const scenario of chosenScenarios) {
-      for await (const cell of measure(scenario, { links, counter, observer, pace })) {
+      for await (const cell of measure(scenario, { links, counter, observer, cores, pace })) {
         if ('skipped' in cell) {
           printSkipped(scenario.title, cell.skipped)
           skipped.push({ scenario: scenario.name, reason: cell.skipped })

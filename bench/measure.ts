@@ -1,4 +1,5 @@
 import type { Client } from 'pg'
+import type { Cores } from './cores.ts'
 import { type Field, openField, type PoolSizes } from './layers/field.ts'
 import { deleteNotes } from './layers/schema.ts'
 import { prove } from './proof.ts'
@@ -17,6 +18,7 @@ export interface Place {
   readonly counter: DelayProxy
   /** A connection of its own, which sees what is committed. */
   readonly observer: Client
+  readonly cores: Cores
   /** For each scenario on each link; half as long again on loopback, where more is to be seen. */
   readonly pace: Pace
 }
@@ -24,7 +26,7 @@ export interface Place {
 /** Proves a scenario, then measures it on each of its links. Tells why not, where it can not be. */
 export async function* measure(
   scenario: Scenario,
-  { links, counter, observer, pace }: Place,
+  { links, counter, observer, cores, pace }: Place,
 ): AsyncGenerator<CellResult | { readonly skipped: string }> {
   const pools = scenario.pools ?? POOLS
   const proved = await onField(counter.url, pools, async (field) => {
@@ -42,10 +44,12 @@ export async function* measure(
   for (const link of links) {
     if (scenario.links !== undefined && !scenario.links.includes(link.name)) continue
     await deleteNotes(observer)
+    cores.keepApart(link.name === 'loopback')
     const seconds = link.name === 'loopback' ? pace.seconds * 1.5 : pace.seconds
     const rounds = await onField(link.url, pools, (field) =>
       runRounds(scenario.variants(field) as readonly Variant[], { ...pace, seconds }),
     )
+    cores.keepApart(false)
     yield cellResult(scenario, link, rounds, proved)
   }
 }

@@ -9,7 +9,7 @@ import type { Estimate } from './statistics.ts'
 
 const NAME = 62
 
-export function printHead(env: Environment, links: readonly Link[]): void {
+export function printHead(env: Environment, links: readonly Link[], areApart: boolean): void {
   say(
     `Node ${env.node}, PostgreSQL ${env.postgres} (synchronous_commit ${env.synchronousCommit}), ` +
       `pg ${env.pg}, kysely ${env.kysely}, drizzle-orm ${env.drizzle} and ${env.drizzle1}, ` +
@@ -20,6 +20,11 @@ export function printHead(env: Environment, links: readonly Link[]): void {
     .map((link) => `${link.name}: ${link.added.toFixed(2)} ms`)
   if (added.length > 0)
     say(`A round trip takes longer than on loopback by, as measured: ${added.join(', ')}`)
+  say(
+    areApart
+      ? 'On loopback the server and the client have a core each.'
+      : 'On loopback the server and the client may share a core: differences below a fifth say little.',
+  )
   say(
     'Medians, with what they lie between with 95 % confidence. Round trips are counted on the wire.',
   )
