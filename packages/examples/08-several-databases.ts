@@ -58,5 +58,6 @@ assert.deepEqual(await committed('select entry from audit'), ['in the shop'])
 assert.equal(await archiveOrm.$count(audit), 3)
 
 await archiveOrm.$client.end()
-await orm.execute(sql.raw(`drop database ${name} with (force)`))
+// PostgreSQL waits for the clients that are still closing.
+await orm.execute(sql.raw(`drop database ${name}`))
 await cleanUp(orm.$client)
