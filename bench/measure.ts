@@ -44,8 +44,9 @@ export async function* measure(
   for (const link of links) {
     if (scenario.links !== undefined && !scenario.links.includes(link.name)) continue
     await deleteNotes(observer)
-    cores.keepApart(link.name === 'loopback')
-    const seconds = link.name === 'loopback' ? pace.seconds * 1.5 : pace.seconds
+    const isDirect = link.name === 'loopback'
+    cores.keepApart(isDirect)
+    const seconds = isDirect ? pace.seconds * 1.5 : pace.seconds
     const rounds = await onField(link.url, pools, (field) =>
       runRounds(scenario.variants(field) as readonly Variant[], { ...pace, seconds }),
     )

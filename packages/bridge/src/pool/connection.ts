@@ -177,16 +177,6 @@ export class Connection implements WireObserver {
     return trace
   }
 
-  onAnswer(statement: Statement, result: QueryResult): void {
-    this.names.hasAnswered(statement, result)
-  }
-
-  /** A statement that was sent alone has ended. Gives back what it has failed with. */
-  onAlone(statement: Statement, error: unknown, result: QueryResult | undefined): unknown {
-    if (error === undefined && result !== undefined) this.onAnswer(statement, result)
-    return this.onLanded(undefined, error && (statement.said(error) ?? error), statement) ?? error
-  }
-
   async onCancel(reason: unknown): Promise<void> {
     // the server waits for the reader of a stream: there is nothing to cancel
     if (this.wire.stream !== undefined) return this.end(reason as Error)
@@ -205,21 +195,30 @@ export class Connection implements WireObserver {
     this.client.connection.stream.destroy()
   }
 
-  onLanded(frame: Frame | undefined, error?: unknown, statement?: Statement): unknown {
+  onLanded(
+    frame: Frame | undefined,
+    statement: Statement | undefined,
+    error: unknown,
+    result: QueryResult | undefined,
+  ): unknown {
     if (error !== undefined) {
-      if (frame !== undefined && statement?.opens) this.wire.drop(frame, error)
-      // pg has stopped waiting, but the statement runs on: nobody else may get the client meanwhile
-      const isRunning = this.client.readyForQuery === false && !isServerError(error)
-      if (isRunning && this.wire.hasTimeouts) this.isDoubtful = true
-      // it may have begun a transaction, and the status byte comes only after the error
-      if (statement?.command?.kind === 'several') this.isDoubtful = true
-      if (isServerError(error) || isReadTimeout(error)) frame?.abort(error)
-      if (error instanceof StatementSkippedError) frame?.abort(error.cause)
-      if (isFatal(error)) this.onError(error as Error)
-      return undefined
+      this.#onFailed(frame, statement, statement?.said(error) ?? error)
+      return error
     }
-    if (frame?.ended) return undefined
-    return this.#drift()
+    if (statement !== undefined && result !== undefined) this.names.hasAnswered(statement, result)
+    return frame?.ended ? undefined : this.#drift()
+  }
+
+  #onFailed(frame: Frame | undefined, statement: Statement | undefined, error: unknown): void {
+    if (frame !== undefined && statement?.opens) this.wire.drop(frame, error)
+    // pg has stopped waiting, but the statement runs on: nobody else may get the client meanwhile
+    const isRunning = this.client.readyForQuery === false && !isServerError(error)
+    if (isRunning && this.wire.hasTimeouts) this.isDoubtful = true
+    // it may have begun a transaction, and the status byte comes only after the error
+    if (statement?.command?.kind === 'several') this.isDoubtful = true
+    if (isServerError(error) || isReadTimeout(error)) frame?.abort(error)
+    if (error instanceof StatementSkippedError) frame?.abort(error.cause)
+    if (isFatal(error)) this.onError(error as Error)
   }
 
   #send(

@@ -62,7 +62,7 @@ export abstract class Source {
           if (isOver) return
           isOver = true
           try {
-            const failure = connection.onAlone(statement, error, result)
+            const failure = connection.onLanded(undefined, statement, error, result)
             const back = loan.giveBack()
             if (failure === undefined) resolve(result as QueryResult)
             else resolve(recaptured(failure, back))

@@ -51,7 +51,7 @@ export class Trip {
 
   /** Keeps the async context of who asks, for what is called of theirs when it leaves later. */
   keepContext(): void {
-    // a tenth of what AsyncLocalStorage.snapshot() takes, which binds a function to it
+    // takes a small part of the time of AsyncLocalStorage.snapshot(), which binds a function to it
     this.#caller = new AsyncResource('shared-connection')
   }
 

@@ -17,14 +17,17 @@ import { type Speak, Trip } from './trip.ts'
 export interface WireObserver {
   /** Control statements leave together with a statement, or with nothing. */
   onRide: OnRide
-  /** A statement has succeeded. */
-  onAnswer(statement: Statement, result: QueryResult): void
   /** The session is to end now. */
   end(reason: Error): void
   /** What is under way is not wanted any more. Resolves when that can hit nothing which is sent later. */
   onCancel(reason: unknown): Promise<void>
-  /** A trip has ended. Gives back an error where the server is not where it should be. */
-  onLanded(frame: Frame | undefined, error?: unknown, statement?: Statement): unknown
+  /** A trip has ended. Gives back its error, or one where the server is not where it should be. */
+  onLanded(
+    frame: Frame | undefined,
+    statement: Statement | undefined,
+    error: unknown,
+    result: QueryResult | undefined,
+  ): unknown
 }
 
 /**
@@ -210,14 +213,10 @@ export class Wire {
   /** Tells a trip what the server has answered. */
   #settle(trip: Trip, error: unknown, result?: QueryResult): void {
     const { frame, statement } = trip
-    if (error !== undefined) {
-      this.#observer.onLanded(frame, statement?.said(error) ?? error, statement)
-      return trip.fail(error)
-    }
-    if (statement !== undefined && result !== undefined) this.#observer.onAnswer(statement, result)
-    const drift = this.#observer.onLanded(frame)
-    if (drift === undefined) trip.resolve(result)
-    else trip.refuse(drift)
+    const failure = this.#observer.onLanded(frame, statement, error, result)
+    if (error !== undefined) trip.fail(error)
+    else if (failure === undefined) trip.resolve(result)
+    else trip.refuse(failure)
   }
 
   /** The trip is over, as soon as nothing is on its way to the server that would hit the next one. */
