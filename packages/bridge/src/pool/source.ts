@@ -23,9 +23,11 @@ export abstract class Source {
   /** How many of these only for one statement. */
   #sending = 0
   /** The others. */
-  readonly #kept = new Set<Connection>()
+  readonly #kept: Connection[] = []
   /** How many there can be at once. */
   abstract readonly capacity: number
+  /** Whether the next one is there, so that none has to connect for it. */
+  protected abstract readonly isNextReady: boolean
 
   /** Takes one as soon as there is one, and listens to it from that moment on. */
   protected abstract take(give: (taken: Taken) => void, refuse: (error: unknown) => void): void
@@ -34,7 +36,8 @@ export abstract class Source {
   async borrow(layer: Layer, link: Link | undefined): Promise<Loan> {
     const take = (): Promise<Taken> => new Promise((give, refuse) => this.take(give, refuse))
     // a new client lives longer than the code that happens to ask for it: it must not keep its scope
-    const loan = this.#lend(await (link === undefined ? take() : runIn(undefined, take)), layer)
+    const isApart = link !== undefined && !this.isNextReady
+    const loan = this.#lend(await (isApart ? runIn(undefined, take) : take()), layer)
     const { lost } = loan.connection
     if (lost === undefined) return loan
     await loan.giveBack(true)
@@ -83,23 +86,23 @@ export abstract class Source {
 
   /** The streams that hold connections between two of their pages. */
   get streams(): readonly Carrier[] {
-    return [...this.#kept].flatMap(({ wire }) => wire.stream ?? [])
+    return this.#kept.flatMap(({ wire }) => wire.stream ?? [])
   }
 
   /** When something last happened on one of the connections, as `performance.now()` tells it. */
   get idleSince(): number {
     if (this.#sending > 0) return performance.now()
-    return Math.max(...[...this.#kept].map(({ wire }) => wire.idleSince))
+    return Math.max(...this.#kept.map(({ wire }) => wire.idleSince))
   }
 
   #lend({ connection, giveBack }: Taken, layer: Layer): Loan {
     const { client, onNotice } = connection
     this.lent++
-    this.#kept.add(connection)
+    this.#kept.push(connection)
     client.on('notice', onNotice)
     if (acquireChannel.hasSubscribers) acquireChannel.publish(event(connection, layer))
     return new Loan(connection, (discard) => {
-      this.#kept.delete(connection)
+      this.#kept.splice(this.#kept.indexOf(connection), 1)
       const discarded = this.#takeBack(connection, discard, giveBack)
       client.removeListener('notice', onNotice)
       if (releaseChannel.hasSubscribers) {
@@ -150,6 +153,10 @@ export class PoolSource extends Source {
     return this.#pool.options.max ?? Infinity
   }
 
+  protected get isNextReady(): boolean {
+    return this.#pool.idleCount > this.#pool.waitingCount
+  }
+
   protected take(give: (taken: Taken) => void, refuse: (error: unknown) => void): void {
     let became: 'taken' | 'refused' | undefined
     const take = (client: PgClient): void => {
@@ -181,6 +188,7 @@ export class PoolSource extends Source {
 export class ClientSource extends Source {
   readonly #connection: Connection
   readonly capacity = 1
+  protected readonly isNextReady = true
   readonly #query: PgClient['query']
   #last: Promise<unknown> = Promise.resolve()
 
