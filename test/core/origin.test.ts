@@ -16,7 +16,7 @@ describe('an origin', () => {
   test('tells the lines where it was asked for, but not many', () => {
     Error.stackTraceLimit = 10
     const lines = linesOf(deep(20, begin)).split('\n')
-    expect(lines).toHaveLength(6)
+    expect(lines).toHaveLength(4)
     expect(lines[0]).toContain('begin')
     expect(lines[1]).toContain('deep')
     expect(Error.stackTraceLimit).toBe(10)

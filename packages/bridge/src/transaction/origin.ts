@@ -6,7 +6,7 @@ export interface Origin {
 }
 
 /** How many of the user's lines tell where a block began, unless more than V8's own ten are asked for. */
-const LINES = 6
+const LINES = 4
 /** However deep: the user's lines stand behind many of the bridge's and of a layer's. */
 const ALL_LINES = 100
 
