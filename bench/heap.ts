@@ -17,3 +17,12 @@ export async function heapOfObjects(): Promise<number> {
   }
   return bytes
 }
+
+/** What the objects take, in bytes, that have outlived collections of the young ones. */
+export function oldObjects(): number {
+  let bytes = 0
+  for (const { space_name: name, space_used_size: size } of getHeapSpaceStatistics()) {
+    if (name === 'old_space' || name === 'large_object_space') bytes += size
+  }
+  return bytes
+}

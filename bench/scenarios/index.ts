@@ -10,6 +10,7 @@ import { largeRead } from './large-read.ts'
 import { mixedRequest, mixedRequestSaturated } from './mixed-request.ts'
 import { nesting } from './nesting.ts'
 import { openTransactions } from './open-transactions.ts'
+import { promoted } from './promoted.ts'
 import { pointQueryInside } from './point-query-inside.ts'
 import { pointQuery } from './point-query.ts'
 import { savepoint } from './savepoint.ts'
@@ -37,4 +38,4 @@ export const scenarios: readonly Scenario[] = [
 ]
 
 /** What is measured in something else. */
-export const probes: readonly Probe[] = [openTransactions, heapGrowth]
+export const probes: readonly Probe[] = [openTransactions, promoted, heapGrowth]

@@ -1,3 +1,4 @@
+import { attachment } from '../pool/attachment.ts'
 import type { Database } from '../pool/database.ts'
 import type { Lease } from '../pool/lease.ts'
 import { replace } from '../pool/replace.ts'
@@ -32,7 +33,7 @@ export function adoptCache(orm: Internals, session: Session, database: Database)
   if (session.cache === undefined || isNoop(session.cache)) return () => {}
   const cache: DrizzleCache = session.cache
   const known = new Set(tablesOfSchema(orm))
-  const pending = new WeakMap<Frame, Set<unknown>>()
+  const pending = attachment<Set<unknown>>()
 
   /** Forgets at once, or after the commit of the transaction around. */
   async function forget(written: readonly unknown[], root: Frame | undefined): Promise<void> {

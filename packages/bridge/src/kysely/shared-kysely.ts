@@ -8,6 +8,7 @@ import {
   TransactionBuilder,
 } from 'kysely'
 import { TransactionAbortedError } from '../errors.ts'
+import { attachment } from '../pool/attachment.ts'
 import { Borrower } from '../pool/borrower.ts'
 import type { Database } from '../pool/database.ts'
 import { hold } from '../pool/handles.ts'
@@ -26,15 +27,28 @@ export interface Bridge {
   hooksOf(handle?: object): Hooks
 }
 
-/** What stands behind one Kysely object. */
-interface Backing {
+/** What stands behind one Kysely object, and all that are derived from it. */
+class Backing {
   readonly bridge: Bridge
-  /** The bridge as its handle speaks to it: hooks belong to the handle's frame. */
-  readonly hooks: Hooks
-  readonly lease?: Lease | undefined
+  /** Where it is the handle of a transaction. */
+  readonly handle: object | undefined
+  readonly lease: Lease | undefined
+  #hooks: Hooks | undefined
+
+  constructor(bridge: Bridge, handle?: object, lease?: Lease) {
+    this.bridge = bridge
+    this.handle = handle
+    this.lease = lease
+  }
+
+  /** The bridge's hooks as its handle speaks to them: they belong to the handle's frame. */
+  get hooks(): Hooks {
+    this.#hooks ??= this.bridge.hooksOf(this.handle)
+    return this.#hooks
+  }
 }
 
-const backings = new WeakMap<object, Backing>()
+const backings = attachment<Backing>()
 
 function backing(object: object): Backing {
   return backings.get(object) as Backing
@@ -60,10 +74,7 @@ export function shareKysely<DB, Shared>(
   db: Kysely<DB>,
   bridge: Bridge,
 ): ExtendedKysely<DB, Shared> {
-  return adopt(db, SharedKysely, { bridge, hooks: bridge.hooksOf() }) as unknown as ExtendedKysely<
-    DB,
-    Shared
-  >
+  return adopt(db, SharedKysely, new Backing(bridge)) as unknown as ExtendedKysely<DB, Shared>
 }
 
 /** Makes a transaction of Kysely one of the bridge's. */
@@ -75,10 +86,10 @@ export function shareTransaction<T extends Transaction<unknown>>(
   const by: { prototype: object } =
     trx instanceof ControlledTransaction ? SharedControlled : SharedTrx
   hold(trx, { database: bridge.database, lease })
-  return adopt(trx, by, { bridge, hooks: bridge.hooksOf(trx), lease }) as T
+  return adopt(trx, by, new Backing(bridge, trx, lease)) as T
 }
 
-const builders = new WeakMap<object, TransactionBuilder<unknown>>()
+const builders = attachment<TransactionBuilder<unknown>>()
 
 class SharedKysely extends Kysely<unknown> {
   override transaction(): TransactionBuilder<unknown> {

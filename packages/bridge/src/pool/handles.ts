@@ -1,4 +1,5 @@
 import type { Frame } from '../transaction/frame.ts'
+import { attachment } from './attachment.ts'
 import type { Database } from './database.ts'
 import type { Lease } from './lease.ts'
 
@@ -8,7 +9,7 @@ export interface Held {
   readonly lease: Lease
 }
 
-const handles = new WeakMap<object, Held>()
+const handles = attachment<Held>()
 
 /** Notes what a handle speaks through. */
 export function hold(handle: object, held: Held): void {
@@ -17,7 +18,7 @@ export function hold(handle: object, held: Held): void {
 
 /** What a handle speaks through; nothing for any other object. */
 export function heldBy(handle: unknown): Held | undefined {
-  return typeof handle === 'object' && handle !== null ? handles.get(handle) : undefined
+  return handles.get(handle)
 }
 
 /** The frame that statements of a handle run in: the innermost mark on its own frame. */

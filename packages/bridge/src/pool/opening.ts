@@ -19,9 +19,6 @@ export class Openings {
   readonly #connection: Connection
   readonly #settings: Settings
 
-  /** What is to open at once, and waits to be sent. */
-  readonly #unsent = new WeakSet<Frame>()
-
   constructor(connection: Connection, settings: Settings) {
     this.#connection = connection
     this.#settings = settings
@@ -38,10 +35,13 @@ export class Openings {
     const trace = TransactionTrace.start(this.#settings.name, frame, id)
     const giveBack = onOpen(frame)
     // the client goes back before any hook runs
-    frame.onEnd = (outcome, error) => {
+    // V8 puts a function that is written right into a property among the old objects, and keeps what
+    // it refers to until the next full collection of garbage
+    const onEnd: Frame['onEnd'] = (outcome, error) => {
       trace?.ended(outcome, error)
       return giveBack?.()
     }
+    frame.onEnd = onEnd
     const sending = this.#send(frame, 'begin', beginSql(modes))
     if (sending !== undefined) await sending
     return frame
@@ -66,11 +66,6 @@ export class Openings {
     return frame
   }
 
-  /** Whether a frame that is to open at once is not on its way yet. */
-  isUnsent(frame: Frame): boolean {
-    return this.#unsent.has(frame)
-  }
-
   /** Holds an opening command back, or sends it now where riding is turned off. */
   #send(frame: Frame, op: Opening, sql: string): Promise<void> | undefined {
     if (!this.#settings.lazy) return this.#sendNow(frame, op, sql)
@@ -80,9 +75,9 @@ export class Openings {
 
   async #sendNow(frame: Frame, op: Opening, sql: string): Promise<void> {
     const { stack, turns } = this.#connection
-    if (op !== 'set') this.#unsent.add(frame)
+    if (op !== 'set') frame.isUnsent = true
     try {
-      const sent = (): void => void this.#unsent.delete(frame)
+      const sent = (): void => void (frame.isUnsent = false)
       await this.#connection.command(new Statement(frame.layer, sql), frame, sent)
     } catch (error) {
       frame.failure ??= error

@@ -103,7 +103,9 @@ export class Sender {
       return done(error)
     }
     statement.flight = query
-    query.callback = (error, result) => done(error ?? undefined, result)
+    // a name first, as where frames open: else V8 keeps it, and what it refers to, for long
+    const answered: PgQuery['callback'] = (error, result) => done(error ?? undefined, result)
+    query.callback = answered
     this.#submit(query, done)
   }
 
@@ -150,7 +152,10 @@ export class Sender {
     // as `Client.query` does for what it is given
     if (binary) part.binary ||= true
     part._result._types ??= _types
-    part.callback = (error, result) => this.#settle(trip, error ?? undefined, result)
+    const answered: PgQuery['callback'] = (error, result) => {
+      this.#settle(trip, error ?? undefined, result)
+    }
+    part.callback = answered
     if (statement !== undefined) statement.flight = part
     return part
   }
@@ -164,7 +169,7 @@ export class Sender {
     others: readonly Trip[] = NONE,
   ): void {
     let landing: ReturnType<OnRide> | undefined
-    flight.onWrite = () => {
+    const onWrite = (): void => {
       landing = this.#onRide(riders)
       onSend?.()
       // but for those that could not be written
@@ -172,6 +177,7 @@ export class Sender {
         if (flight.others.some((part) => part === statement?.flight)) onOtherSend?.()
       }
     }
+    flight.onWrite = onWrite
     flight.riders = riders.length === 0 ? NONE : riders.map((rider) => rider.sql)
     if (others.length > 0) flight.isWhole = others.some(({ statement }) => statement?.endsBatch)
     let hasLanded = false
@@ -183,7 +189,8 @@ export class Sender {
       else landing?.(flight.landed, error)
       done(error, result)
     }
-    flight.callback = (error, result) => land(error ?? undefined, result)
+    const answered: PgQuery['callback'] = (error, result) => land(error ?? undefined, result)
+    flight.callback = answered
     this.#submit(flight, land)
   }
 

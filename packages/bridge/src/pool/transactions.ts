@@ -35,8 +35,6 @@ export class Transactions {
   readonly #settings: Settings
   /** The last ROLLBACK, which may be under way when its frame has ended already. */
   #rollback: Promise<unknown> | undefined
-  /** The hooks that run, or have run, at the end of a frame. */
-  readonly #hooks = new WeakMap<Frame, Promise<unknown>>()
 
   constructor(connection: Connection, database: object, settings: Settings) {
     this.#connection = connection
@@ -119,7 +117,7 @@ export class Transactions {
 
   /** Whether the command that opens a frame is not on its way yet. */
   isUnsent(frame: Frame): boolean {
-    return this.#connection.wire.queue.holdsOpening(frame) || this.#openings.isUnsent(frame)
+    return this.#connection.wire.queue.holdsOpening(frame) || frame.isUnsent
   }
 
   async #keepEnded(frame: Frame): Promise<QueryResult> {
@@ -267,13 +265,13 @@ export class Transactions {
   ): Promise<void> | undefined {
     if (frame.hooks.isEmpty) return undefined
     const settling = settle(frame, outcome, first, this.#database, this.#settings)
-    this.#hooks.set(frame, Promise.allSettled([this.#hooks.get(frame), settling]))
+    frame.settling = Promise.allSettled([frame.settling, settling])
     return settling
   }
 
   /** Resolves when the hooks have run that run now at the end of a frame, for whoever has ended it. */
   async hooksOf(frame: Frame): Promise<void> {
-    await this.#hooks.get(frame)
+    await frame.settling
   }
 }
 

@@ -13,7 +13,8 @@ import { withClient } from '../pool/with-client.ts'
 import type { Frame } from '../transaction/frame.ts'
 import type { Hooks } from '../transaction/register-hook.ts'
 import { type BatchItem, runBatch } from './batch.ts'
-import { hooksOn, stateOf, type TransactionFrame, viewOf } from './frame-view.ts'
+import { hooksOn, stateOf, viewOf } from './frame-view.ts'
+import { type HandleMaker, LeaseContext } from './lease-context.ts'
 import type { SharedConnection, SharedKysely } from './shared-connection.ts'
 import { runTransaction } from './transaction-block.ts'
 import type { MaybeOptions, TransactionOptions } from './transaction-options.ts'
@@ -25,6 +26,11 @@ class SharedPool {
   readonly bridge: Bridge
   readonly #sessions = new Map<object, () => void>()
   #kysely: ExtendedKysely<unknown, unknown> | undefined
+  readonly #handles: HandleMaker = {
+    drizzle: (lease) => drizzleForLease(this.orm, this.adoption.database, lease),
+    kysely: (lease) =>
+      kyselyForLease(this.#defaultKysely(), this.bridge, poolOf(this.adoption), lease),
+  }
 
   constructor(adoption: Adoption, orm: DrizzleLike) {
     this.adoption = adoption
@@ -82,7 +88,7 @@ class SharedPool {
 
   #drizzleFor(handle: object): unknown {
     if (bridgeOf(handle) === undefined && heldBy(handle)) return handle
-    return drizzleForLease(this.orm, this.adoption.database, this.#held(handle).lease)
+    return this.#handles.drizzle(this.#held(handle).lease)
   }
 
   #kyselyFor(handle: object, db: object = this.#defaultKysely()): unknown {
@@ -97,38 +103,16 @@ class SharedPool {
   }
 
   #contextOf(lease: Lease | undefined): object {
-    const shared = this
-    const { database } = this.adoption
     const frame = lease?.opened ?? lease?.joined
     if (lease === undefined || frame === undefined) {
-      const { ambient } = database
+      const { ambient } = this.adoption.database
       return {
         tx: this.orm,
         trx: this.#defaultKysely(),
         frame: ambient && viewOf(ambient),
       }
     }
-    let view: TransactionFrame | undefined
-    return {
-      get tx() {
-        return drizzleForLease(shared.orm, database, lease)
-      },
-      get trx() {
-        return kyselyForLease(
-          shared.#defaultKysely(),
-          shared.bridge,
-          poolOf(shared.adoption),
-          lease,
-        )
-      },
-      get frame() {
-        view ??= viewOf(frame)
-        return view
-      },
-      get signal() {
-        return lease.signal ?? frame.signal ?? new AbortController().signal
-      },
-    }
+    return new LeaseContext(this.#handles, lease, frame)
   }
 
   #dispose(): void {

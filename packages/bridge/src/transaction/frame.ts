@@ -84,6 +84,10 @@ export class Frame {
   #expelled: Set<Link> | undefined
   /** What is to be done when the transaction has ended, before its hooks run. */
   onEnd: ((outcome: Outcome, error: unknown) => Promise<void> | undefined) | undefined
+  /** The hooks that run, or have run, at its end. */
+  settling: Promise<unknown> | undefined
+  /** It is to open at once, and waits to be sent. */
+  isUnsent = false
   /** COMMIT, or RELEASE, is on its way: nothing can take it back. */
   isKeeping = false
   /** What its block threw: the error that matters, whatever fails while cleaning up. */
