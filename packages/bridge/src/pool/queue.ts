@@ -58,9 +58,10 @@ export class Queue {
     return this.#items.splice(0, end === -1 ? this.#items.length : end) as Trip[]
   }
 
-  /** What stands in front. */
-  get first(): Rider | Trip | undefined {
-    return this.#items[0]
+  /** Whether others may leave together with what stands in front: in a transaction, but for its end. */
+  get mayGather(): boolean {
+    const [first] = this.#items
+    return first?.frame !== undefined && !(isTrip(first) && first.isAlone)
   }
 
   /** Puts back what was refused before anything of it was sent. */

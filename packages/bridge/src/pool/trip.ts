@@ -43,6 +43,11 @@ export class Trip {
     })
   }
 
+  /** Whether it is a control command, with which nothing leaves together. */
+  get isAlone(): boolean {
+    return this.statement?.command !== undefined && !this.statement.endsBatch
+  }
+
   /** Notes that it waits behind what keeps the connection to itself. */
   waits(): void {
     this.since = performance.now()

@@ -242,8 +242,7 @@ export class Wire {
    */
   #leaveSoon(): void {
     if (this.#current !== undefined || this.#isLeaving) return
-    const { first } = this.queue
-    if (!this.#joins || first?.frame === undefined) return this.#leave()
+    if (!this.#joins || !this.queue.mayGather) return this.#leave()
     this.#isLeaving = true
     process.nextTick(this.#leaveNow)
   }
