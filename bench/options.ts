@@ -41,7 +41,7 @@ export function options(): Options | undefined {
     links: values.links === undefined ? linksOf(quick) : parseLinks(values.links),
     pace: {
       seconds: positive('seconds', values.seconds ?? (quick ? '0.1' : '3')),
-      warmUp: quick ? 0.1 : 5,
+      warmUp: quick ? 0.1 : 20,
       fewestRounds: quick ? 1 : 6,
     },
     isWhole: !quick && values.only === '' && values.links === undefined,

@@ -1,7 +1,11 @@
 import { type Cost, runBatch } from './batch.ts'
 import type { Variant } from './scenario.ts'
 
-const WARM_UP = 3_000
+/**
+ * How many operations of each variant come before what is measured. V8 goes on compiling for about a
+ * thousand transactions, and the more code there is, the longer it takes.
+ */
+const WARM_UP = 1_500
 /**
  * Milliseconds. So short that what disturbs the machine hits all variants alike, and so long that the
  * first operations, on the caches of the variant before, do not decide.
@@ -29,11 +33,9 @@ export interface Rounds {
  */
 export async function runRounds(
   variants: readonly Variant[],
-  { seconds, warmUp: warmth, fewestRounds }: Pace,
+  { seconds, fewestRounds }: Pace,
 ): Promise<Rounds> {
-  // what is compiled for one link is compiled for all: here only the clients have to connect
-  const operations = await warmUp(variants, (warmth * 1_000) / 10)
-  globalThis.gc?.()
+  const operations = await batchOf(variants)
   const costs = new Map<string, Cost[]>(variants.map(({ name }) => [name, []]))
   const end = performance.now() + seconds * 1_000
   for (let round = 0; round < fewestRounds || performance.now() < end; round++) {
@@ -45,14 +47,18 @@ export async function runRounds(
   return { operations, costs }
 }
 
-/** Lets the code be compiled and the clients connect. Gives how many operations make a batch. */
-export async function warmUp(variants: readonly Variant[], milliseconds: number): Promise<number> {
-  const end = performance.now() + milliseconds
-  let wall = 0
+/** Lets the code be compiled and the clients connect, for so many seconds at most. */
+export async function warmUp(variants: readonly Variant[], seconds: number): Promise<void> {
+  const end = performance.now() + seconds * 1_000
   for (let count = 0; count < 1 || (count < WARM_UP && performance.now() < end); count++) {
-    wall = 0
-    for (const variant of variants) wall += (await runBatch(variant, 1)).wall
+    for (const variant of variants) await runBatch(variant, 1)
   }
+}
+
+/** How many operations make a batch. */
+async function batchOf(variants: readonly Variant[]): Promise<number> {
+  let wall = 0
+  for (const variant of variants) wall += (await runBatch(variant, 1)).wall
   const operations = Math.round(BATCH / (wall / variants.length))
   return Math.min(Math.max(operations, 1), MOST_OPERATIONS)
 }

@@ -37,8 +37,10 @@ export class DelayProxy {
   }
 
   /** Delays by that many milliseconds each way. To be called only while nothing passes. */
-  delay(oneWay: number): void {
+  async delay(oneWay: number): Promise<void> {
     this.#child.send({ type: 'delay', oneWay } satisfies Order)
+    // it takes one order after the other: when this is answered, the one before is done
+    await this.trips()
   }
 
   /** How many round trips were made through it. */

@@ -21,24 +21,33 @@ export interface Link {
   readonly url: string
   /** What a round trip takes longer than on loopback, as measured, in milliseconds. */
   readonly added: number
+  /** Runs `fn` while nothing is delayed. */
+  undelayed(fn: () => Promise<void>): Promise<void>
   close(): Promise<void>
 }
 
 /** Opens a way to the server, and sees to it that it is as long as its name says. */
 export async function openLink(url: string, name: LinkName): Promise<Link> {
-  if (name === 'loopback') return { name, url, added: 0, close: () => Promise.resolve() }
+  if (name === 'loopback') {
+    return { name, url, added: 0, undelayed: (fn) => fn(), close: () => Promise.resolve() }
+  }
   const wanted = DELAYS[name]
   const proxy = await DelayProxy.start(url)
   const direct = await roundTrip(url)
   // what the proxy itself takes is part of the delay
   let delay = wanted
   for (let attempt = 0; attempt < 2; attempt++) {
-    proxy.delay(delay / 2)
+    await proxy.delay(delay / 2)
     delay = Math.max(0, delay - ((await roundTrip(proxy.url)) - direct - wanted))
   }
-  proxy.delay(delay / 2)
+  await proxy.delay(delay / 2)
   const added = (await roundTrip(proxy.url)) - (await roundTrip(url))
-  return { name, url: proxy.url, added, close: () => proxy.stop() }
+  const undelayed = async (fn: () => Promise<void>): Promise<void> => {
+    await proxy.delay(0)
+    await fn()
+    await proxy.delay(delay / 2)
+  }
+  return { name, url: proxy.url, added, undelayed, close: () => proxy.stop() }
 }
 
 async function roundTrip(url: string): Promise<number> {
