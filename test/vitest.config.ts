@@ -9,8 +9,8 @@ const ELSEWHERE = ['core/**', 'fuzz/**', 'pgbouncer/**', 'node_modules/**']
 const ONCE_EACH = [
   'faults/**',
   'model/**',
-  'sabotage/{ended-*,sibling-trees,turn-timeout,waits}.test.ts',
-  'together/{as-stock,not-ridden,riding}.test.ts',
+  'sabotage/{abort,ended-*,lone-statements,sibling-trees,turn-timeout,waits}.test.ts',
+  'together/{as-stock,ends,not-ridden,riding}.test.ts',
 ]
 
 const report = process.env['TEST_REPORT']
