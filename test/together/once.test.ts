@@ -19,7 +19,7 @@ describe('the async store of the package', () => {
   // Kysely's driver passes nothing on of whom it works for. So the store is read each time that it
   // comes back: for a provider, a client, a connection, a query, a release. `run` reads it too.
   test('is read once for each call of Kysely outside a transaction', async () => {
-    expect(await readsOf(app, byKysely)).toBe(5 + 1)
+    expect(await readsOf(app, byKysely)).toBe(5 + 2)
     expect(await app.rows()).toEqual(['a'])
   })
 

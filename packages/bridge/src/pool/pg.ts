@@ -108,9 +108,6 @@ export interface PgPool {
   readonly options: { readonly max?: number; readonly stream?: unknown }
   readonly ending: boolean
   readonly ended: boolean
-  readonly idleCount: number
-  /** How many wait for a client. */
-  readonly waitingCount: number
   connect(callback?: unknown): Promise<PgClient> | void
   query(config: unknown, values?: unknown, callback?: unknown): Promise<QueryResult> | void
   end(): Promise<void>

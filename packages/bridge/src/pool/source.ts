@@ -26,8 +26,6 @@ export abstract class Source {
   readonly #kept: Connection[] = []
   /** How many there can be at once. */
   abstract readonly capacity: number
-  /** Whether the next one is there, so that none has to connect for it. */
-  protected abstract readonly isNextReady: boolean
 
   /** Takes one as soon as there is one, and listens to it from that moment on. */
   protected abstract take(give: (taken: Taken) => void, refuse: (error: unknown) => void): void
@@ -36,8 +34,7 @@ export abstract class Source {
   async borrow(layer: Layer, link: Link | undefined): Promise<Loan> {
     const take = (): Promise<Taken> => new Promise((give, refuse) => this.take(give, refuse))
     // a new client lives longer than the code that happens to ask for it: it must not keep its scope
-    const isApart = link !== undefined && !this.isNextReady
-    const loan = this.#lend(await (isApart ? runIn(undefined, take) : take()), layer)
+    const loan = this.#lend(await (link === undefined ? take() : runIn(undefined, take)), layer)
     const { lost } = loan.connection
     if (lost === undefined) return loan
     await loan.giveBack(true)
@@ -153,10 +150,6 @@ export class PoolSource extends Source {
     return this.#pool.options.max ?? Infinity
   }
 
-  protected get isNextReady(): boolean {
-    return this.#pool.idleCount > this.#pool.waitingCount
-  }
-
   protected take(give: (taken: Taken) => void, refuse: (error: unknown) => void): void {
     let became: 'taken' | 'refused' | undefined
     const take = (client: PgClient): void => {
@@ -188,7 +181,6 @@ export class PoolSource extends Source {
 export class ClientSource extends Source {
   readonly #connection: Connection
   readonly capacity = 1
-  protected readonly isNextReady = true
   readonly #query: PgClient['query']
   #last: Promise<unknown> = Promise.resolve()
 
