@@ -26,3 +26,23 @@ test('its handles are the same whenever they are asked for', async () => {
     await context.trx.selectNoFrom((eb) => eb.lit(1).as('one')).execute()
   })
 })
+
+test.each([
+  { way: 'wrapped', wrap: (context: object) => new Proxy(context, {}) },
+  { way: 'inherited from', wrap: (context: object) => Object.create(context) as object },
+  {
+    way: 'copied by its descriptors',
+    wrap: (context: object) =>
+      Object.defineProperties({}, Object.getOwnPropertyDescriptors(context)),
+  },
+])('a context can be $way', async ({ wrap }) => {
+  await app.shared.transaction(async (context) => {
+    const { tx, frame, signal } = wrap(context) as typeof context
+    await tx.insert(notes).values({ text: 'a' })
+    expect(tx).toBe(context.tx)
+    expect(frame.kind).toBe('transaction')
+    expect(signal.aborted).toBe(false)
+    expect(Object.getPrototypeOf(context)).toBe(Object.prototype)
+  })
+  expect(await app.rows()).toEqual(['a'])
+})

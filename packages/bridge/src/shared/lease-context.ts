@@ -8,8 +8,8 @@ export interface HandleMaker {
   kysely(lease: Lease): unknown
 }
 
-/** What the callback of `shared.transaction()` gets in a transaction. Handles are made when they are asked for. */
-export class LeaseContext {
+/** The parts of a context. Each is made when it is asked for. */
+class Parts {
   readonly #make: HandleMaker
   readonly #lease: Lease
   readonly #frame: Frame
@@ -22,32 +22,48 @@ export class LeaseContext {
     this.#make = make
     this.#lease = lease
     this.#frame = frame
-    for (const [name, getter] of LeaseContext.#parts) Object.defineProperty(this, name, getter)
   }
 
-  /** What can end the block, if anything can. */
-  get #given(): AbortSignal | undefined {
-    return this.#lease.signal ?? this.#frame.signal
+  get tx(): unknown {
+    return (this.#tx ??= this.#make.drizzle(this.#lease))
   }
 
-  /**
-   * Its parts are properties of its own, so that it can be spread. Their getters are the same for
-   * all: V8 keeps getters of one object, and what they refer to, until the next full collection.
-   */
-  static readonly #parts = Object.entries({
-    tx: part((own) => (own.#tx ??= own.#make.drizzle(own.#lease))),
-    trx: part((own) => (own.#trx ??= own.#make.kysely(own.#lease))),
-    frame: part((own) => (own.#view ??= viewOf(own.#frame))),
-    signal: part((own) => (own.#signal ??= own.#given ?? new AbortController().signal)),
-  })
+  get trx(): unknown {
+    return (this.#trx ??= this.#make.kysely(this.#lease))
+  }
+
+  get frame(): TransactionFrame {
+    return (this.#view ??= viewOf(this.#frame))
+  }
+
+  get signal(): AbortSignal {
+    const given = this.#lease.signal ?? this.#frame.signal
+    return (this.#signal ??= given ?? new AbortController().signal)
+  }
 }
 
-function part(get: (own: LeaseContext) => unknown): PropertyDescriptor {
-  return {
-    get(this: LeaseContext) {
-      return get(this)
-    },
-    enumerable: true,
-    configurable: true,
+const PARTS = Symbol('shared-connection:parts')
+
+interface Context {
+  readonly [PARTS]: Parts
+}
+
+/**
+ * The getters of all contexts. They look their context up in whatever they are called on, so that it
+ * can be wrapped and inherited from. With getters that know it, V8 would keep each context, and what it
+ * refers to, until the next full collection of garbage.
+ */
+const GETTERS = (['tx', 'trx', 'frame', 'signal'] as const).map((name) => {
+  const get = function (this: Context): unknown {
+    return this[PARTS][name]
   }
+  return { name, getter: { get, enumerable: true, configurable: true } }
+})
+
+/** What the callback of `shared.transaction()` gets in a transaction: it can be destructured and spread. */
+export function contextOfLease(make: HandleMaker, lease: Lease, frame: Frame): object {
+  const context = {}
+  Object.defineProperty(context, PARTS, { value: new Parts(make, lease, frame) })
+  for (const { name, getter } of GETTERS) Object.defineProperty(context, name, getter)
+  return context
 }

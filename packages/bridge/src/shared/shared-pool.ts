@@ -14,7 +14,7 @@ import type { Frame } from '../transaction/frame.ts'
 import type { Hooks } from '../transaction/register-hook.ts'
 import { type BatchItem, runBatch } from './batch.ts'
 import { hooksOn, stateOf, viewOf } from './frame-view.ts'
-import { type HandleMaker, LeaseContext } from './lease-context.ts'
+import { contextOfLease, type HandleMaker } from './lease-context.ts'
 import type { SharedConnection, SharedKysely } from './shared-connection.ts'
 import { runTransaction } from './transaction-block.ts'
 import type { MaybeOptions, TransactionOptions } from './transaction-options.ts'
@@ -112,7 +112,7 @@ class SharedPool {
         frame: ambient && viewOf(ambient),
       }
     }
-    return new LeaseContext(this.#handles, lease, frame)
+    return contextOfLease(this.#handles, lease, frame)
   }
 
   #dispose(): void {
