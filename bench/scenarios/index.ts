@@ -38,4 +38,4 @@ export const scenarios: readonly Scenario[] = [
 ]
 
 /** What is measured in something else. */
-export const probes: readonly Probe[] = [openTransactions, promoted, heapGrowth]
+export const probes: readonly Probe[] = [promoted, openTransactions, heapGrowth]
