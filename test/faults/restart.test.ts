@@ -74,11 +74,13 @@ describe.skipIf(!isOurs)('a server that crashes, and comes back', () => {
         await app.pool.query('select pg_sleep(600)')
       })
       const committing = reportOf(app, speaker, () => speaker.note(app, 'slow'))
+      // each is where it stays: a transaction between two statements is idle for a moment, too
       await until(async () => {
         const { rows } = await app.observer.query(`
-        select from pg_stat_activity where datname = current_database()
-          and (wait_event = 'PgSleep' or state = 'idle in transaction')`)
-        return rows.length === 3
+          select count(*) filter (where wait_event = 'PgSleep')::int as sleeping,
+            count(*) filter (where state = 'idle in transaction' and query ilike 'insert%')::int as idle
+          from pg_stat_activity where datname = current_database()`)
+        return rows[0].sleeping === 2 && rows[0].idle === 1
       })
       await crash()
 
