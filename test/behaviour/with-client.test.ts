@@ -42,6 +42,28 @@ describe.each(speakers)('withClient() in a transaction of $name', (speaker) => {
   })
 })
 
+test.each([undefined, null, 0, 'boom', new Error('boom')])(
+  'what it throws is told: %s',
+  async (reason) => {
+    const fn = (): never => {
+      throw reason
+    }
+    const outside = app.shared.withClient(fn).then(
+      () => 'resolved',
+      (error: unknown) => ({ error }),
+    )
+    expect(await outside).toEqual({ error: reason })
+    await app.orm.transaction(async () => {
+      const inside = app.shared.withClient(fn).then(
+        () => 'resolved',
+        (error: unknown) => ({ error }),
+      )
+      expect(await inside).toEqual({ error: reason })
+    })
+    expect(app.pool.idleCount).toBe(app.pool.totalCount)
+  },
+)
+
 test('statements of others wait until the client is free', async () => {
   const order: string[] = []
   await app.orm.transaction(async (tx) => {

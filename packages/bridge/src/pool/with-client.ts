@@ -23,21 +23,27 @@ export async function withClient<T>(
   const lease = await database.lend('plain', 'pg', link)
   const { connection } = lease
   const inside = new Link(link, database, 'via', connection)
+  let thrown: { readonly reason: unknown } | undefined
   const run = async (): Promise<T> => {
     connection.heldBy = inside
     try {
       return await runIn(inside, async () => fn(connection.client))
+    } catch (reason) {
+      thrown = { reason }
+      throw reason
     } finally {
       // for what `fn` has not awaited, and for the status byte
       await settled(connection)
       connection.heldBy = undefined
     }
   }
+  const hold = (): Promise<T> =>
+    connection.wire.hold(frame && connection.stack.innermostOf(frame), run)
   try {
-    if (frame === undefined) return await connection.wire.hold(undefined, run)
-    return await connection.turns.take(frame, () =>
-      connection.wire.hold(connection.stack.innermostOf(frame), run),
-    )
+    const value = await (frame === undefined ? hold() : connection.turns.take(frame, hold))
+    // the wire takes the reason `undefined` for none
+    if (thrown !== undefined) throw thrown.reason
+    return value
   } finally {
     await lease.release()
   }
