@@ -1,3 +1,5 @@
+import { customType, pgTable } from 'drizzle-orm/pg-core'
+import type { KyselyPlugin } from 'kysely'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type AppOptions, notes, useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
@@ -11,6 +13,14 @@ const ways: readonly { name: string; options: AppOptions; isTogether: boolean }[
   { name: 'join', options: { shared: { nesting: 'join' } }, isTogether: true },
   { name: 'pipeline', options: { pool: { pipeline: true } }, isTogether: true },
 ]
+
+const refuse = (): never => {
+  throw new Error('unreadable')
+}
+const unreadable = pgTable('note', {
+  text: customType<{ data: string }>({ dataType: () => 'text', fromDriver: refuse })('text'),
+})
+const refusing: KyselyPlugin = { transformQuery: ({ node }) => node, transformResult: refuse }
 
 describe.each(ways)('a batch, $name,', ({ options, isTogether }) => {
   const app = useApp({ ...options, pool: { max: 1, ...options.pool } })
@@ -98,6 +108,77 @@ describe.each(ways)('a batch, $name,', ({ options, isTogether }) => {
   test('of nothing sends nothing', async () => {
     expect(await app.shared.batch([])).toEqual([])
     expect(app.transcript.lines()).toEqual([])
+  })
+
+  describe.each([
+    { what: 'a column', bad: () => app.orm.insert(unreadable).values({ text: 'b' }).returning() },
+    {
+      what: 'a plugin',
+      bad: () => app.db.withPlugin(refusing).insertInto('note').values({ text: 'b' }),
+    },
+    {
+      what: 'a type parser',
+      bad: () => ({
+        execute: () => {
+          const text = `insert into note (text) values ('b') returning id`
+          return app.pool.query({ text, types: { getTypeParser: () => refuse } })
+        },
+      }),
+    },
+  ])('whose rows $what refuses to read', ({ bad }) => {
+    test(isTogether ? 'has committed, and says so' : 'keeps nothing', async () => {
+      const failure = failureOf(app.shared.batch([byKysely('a'), bad(), byDrizzle('c')]))
+      if (isTogether) {
+        expect(await failure).toMatchObject({
+          name: 'BatchResultError',
+          outcome: 'committed',
+          index: 1,
+          cause: expect.objectContaining({ message: 'unreadable' }),
+        })
+        expect(await app.rows()).toEqual(['a', 'b', 'c'])
+      } else {
+        expect(await failure).toMatchObject({ message: 'unreadable' })
+        expect(await app.rows()).toEqual([])
+      }
+      await app.shared.batch([byKysely('d')])
+      expect((await app.rows()).at(-1)).toBe('d')
+    })
+
+    test.each(speakers)('keeps nothing inside a transaction of $name', async (speaker) => {
+      await speaker.block(app, async () => {
+        await speaker.note(app, 'outer')
+        const failure = failureOf(app.shared.batch([byKysely('a'), bad(), byDrizzle('c')]))
+        expect(await failure).toMatchObject({ message: 'unreadable' })
+        await speaker.note(app, 'last')
+      })
+      expect(await app.rows()).toEqual(['outer', 'last'])
+      expect(app.transcript.lines().slice(-4)).toEqual([
+        'rollback to savepoint sp1',
+        'release savepoint sp1',
+        'insert last',
+        'commit',
+      ])
+    })
+  })
+
+  test('whose rows can not be read and whose hook fails tells of both', async () => {
+    const bad = app.orm.insert(unreadable).values({ text: 'b' }).returning()
+    const failing = (): never => {
+      throw new Error('by a hook')
+    }
+    const hooking = {
+      execute: async () => {
+        await app.shared.afterCommit(failing)
+        return byKysely('a').execute()
+      },
+    }
+    const failure = (await failureOf(app.shared.batch([hooking, bad]))) as Error & {
+      suppressed?: readonly Error[]
+    }
+    expect(await app.rows()).toEqual(isTogether ? ['a', 'b'] : [])
+    if (!isTogether) return
+    expect(failure.name).toBe('BatchResultError')
+    expect(failure.suppressed?.map(({ name }) => name)).toEqual(['HookError'])
   })
 
   test.each(speakers)('inside a transaction of $name is a savepoint', async (speaker) => {

@@ -200,6 +200,26 @@ export class HookError extends SharedConnectionError {
 }
 
 /**
+ * `shared.batch()` has committed, but no result could be made of the rows of an item: a type parser, a
+ * column's `mapFromDriverValue` or a plugin threw. COMMIT was on its way by then, with the statements.
+ */
+export class BatchResultError extends SharedConnectionError {
+  override readonly name = 'BatchResultError'
+  readonly outcome: Outcome = 'committed'
+  /** Which item it is, from 0. */
+  readonly index: number
+
+  constructor(index: number, cause: unknown) {
+    super(
+      `the batch has committed, but what read the rows of item ${index} threw. ` +
+        'All that was written is kept: do not send it again for the result',
+      { cause },
+    )
+    this.index = index
+  }
+}
+
+/**
  * Thrown inside `shared.transaction` it rolls back and lets the call resolve with `value`.
  *
  * ```ts

@@ -6,6 +6,7 @@
 export type { DrizzleLike, DrizzleTransaction } from './drizzle/types.ts'
 export {
   AmbiguousDatabaseError,
+  BatchResultError,
   ClientReleasedError,
   ControlStatementError,
   DifferentPoolError,

@@ -1,6 +1,8 @@
 import {
+  BatchResultError,
   InvalidArgumentError,
   StatementSkippedError,
+  suppress,
   TransactionOutcomeUnknownError,
 } from '../errors.ts'
 import { kindOf } from '../pool/adopt.ts'
@@ -67,8 +69,9 @@ async function sendTogether(
     }
   })
   const settled = Promise.allSettled(results)
-  // COMMIT may only be on its way before their answers where it can not be run without them
-  if (isComplete && !gathering.isWhole) {
+  // COMMIT may only be on its way before their answers where it can not be run without them. A
+  // RELEASE is no trip of its own, so it can wait for what the layers make of the rows, too.
+  if (isComplete && (frame.parent !== undefined || !gathering.isWhole)) {
     gathering.release()
     isKept = (await settled).every(({ status }) => status === 'fulfilled')
   }
@@ -84,7 +87,12 @@ async function sendTogether(
   const first = isComplete
     ? outcomes.find((outcome) => outcome.status === 'rejected' && !isSkipped(outcome.reason))
     : outcomes.at(-1)
-  if (first?.status === 'rejected') throw first.reason
+  if (first?.status === 'rejected') {
+    if (frame.state !== 'committed') throw first.reason
+    const error = new BatchResultError(outcomes.indexOf(first), first.reason)
+    if (end?.status === 'rejected') suppress(error, end.reason)
+    throw error
+  }
   if (!isComplete) throw elsewhere()
   if (end?.status === 'rejected') throw end.reason
   return outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value : undefined))

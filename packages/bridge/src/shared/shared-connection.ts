@@ -82,6 +82,8 @@ export interface SharedConnection<O extends DrizzleLike = DrizzleLike, DB = unkn
    * ```
    *
    * @throws {@link InvalidArgumentError} for anything but builders, before any SQL
+   * @throws {@link BatchResultError} when it has committed, but what reads the rows of an item threw;
+   *   inside a transaction that error itself, and all of the batch is rolled back
    * @throws {@link TransactionOutcomeUnknownError} when the connection was lost before any error came
    */
   batch<const T extends readonly BatchItem[]>(this: void, items: T): Promise<BatchResults<T>>
