@@ -167,3 +167,30 @@ test('SET TRANSACTION before the first statement counts as an option', async () 
     'commit',
   ])
 })
+
+describe.each(['release', 'rollback to'] as const)('SET TRANSACTION in a mark', (end) => {
+  const write = (accessMode: AccessMode) =>
+    app.orm.transaction((tx) => tx.insert(notes).values({ text: 'a' }), { accessMode })
+
+  test(`ends with ${end}`, async () => {
+    const trx = await app.db.startTransaction().execute()
+    const marked = await trx.savepoint('a').execute()
+    await app.shared.within(trx, async () => {
+      await app.pool.query('set transaction read only')
+      expect(await settingsNow()).toBe('read committed, on, off')
+      expect((await failureOf(write('read write'))).name).toBe('TransactionOptionError')
+
+      if (end === 'release') await marked.releaseSavepoint('a').execute()
+      else await marked.rollbackToSavepoint('a').execute()
+      expect(await settingsNow()).toBe('read committed, off, off')
+      expect(await failureOf(write('read only'))).toMatchObject({ code: '25006' })
+      await write('read write')
+    })
+    await trx.commit().execute()
+    expect(await app.rows()).toEqual(['a'])
+    expect(app.transcript.lines().filter((line) => line.startsWith('set'))).toEqual([
+      'set transaction read only',
+      'set transaction read only',
+    ])
+  })
+})

@@ -59,11 +59,14 @@ export function byHand(
     case 'release':
     case 'rollback-to':
       return connection && moveToSavepoint(request, command.name, command.kind, connection)
-    case 'set-transaction':
+    case 'set-transaction': {
+      // for the mark that it is sent in: with that it ends
+      const inside = frame && connection?.stack.innermostOf(frame)
       return connection?.execute(statement, frame, link).then((result) => {
-        if (frame !== undefined) Object.assign(frame, command.modes)
+        if (inside !== undefined) Object.assign(inside, command.modes)
         return result
       })
+    }
     case 'set-snapshot':
       if (frame?.parent === undefined) return undefined
       return refuse(snapshotInside(frame))

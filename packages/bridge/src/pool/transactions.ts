@@ -110,6 +110,7 @@ export class Transactions {
     frame.failure = undefined
     frame.state = 'open'
     frame.undone++
+    frame.resetModes()
     publishSavepoint(this.#settings.name, frame, 'rolled-back')
     await this.#settle(frame, 'rolled-back', undefined)
     return result

@@ -115,6 +115,13 @@ export class Frame {
     this.deferrable = options.modes?.deferrable ?? parent?.deferrable
   }
 
+  /** The modes of a savepoint end with what was done in it, also where it stays open. */
+  resetModes(): void {
+    this.isolationLevel = this.parent?.isolationLevel
+    this.accessMode = this.parent?.accessMode
+    this.deferrable = this.parent?.deferrable
+  }
+
   get kind(): 'transaction' | 'savepoint' {
     return this.parent === undefined ? 'transaction' : 'savepoint'
   }
