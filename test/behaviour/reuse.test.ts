@@ -140,7 +140,7 @@ describe.each(speakers)('in a transaction of $name', (speaker) => {
       expect(await count(app)).toBe(1)
       const { rows } = await app.observer.query<Count>(
         `select count(*)::int as n from pg_stat_activity
-         where application_name = 'app' and state <> 'idle'`,
+         where datname = current_database() and application_name = 'app' and state <> 'idle'`,
       )
       expect(rows).toEqual([{ n: 1 }])
       expect(app.pool.totalCount - app.pool.idleCount).toBe(1)
