@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, inject, test, vi } from 'vites
 import { type App, useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 import { speakers, worlds } from '../setup/worlds.ts'
-import { breathe, interruptSleep, sleeping } from './support.ts'
+import { breathe, interruptSleep, LOCK, locked, sleeping, whileLocked } from './support.ts'
 
 const app = useApp({ pool: { max: 1 } })
 
@@ -111,18 +111,21 @@ describe.skipIf(!hasSignals)('a statement of Kysely that is given up', () => {
     test.each([...STRATEGIES, 'ignore query' as const])(
       'by "%s" while it waits behind another leaves that alone',
       async (strategy) => {
-        await outer.block(app, async () => {
-          await inner.block(app, async () => {
-            await inner.note(app, 'a')
-            const napping = app.pool.query('select pg_sleep(0.1)')
-            const { abort, failure } = abortable(sql`select 1`, strategy)
-            await breathe()
-            abort()
-            expect((await failure).message).toBe('given up')
-            await napping
-          })
-          await outer.note(app, 'b')
-        })
+        await whileLocked(app, (letGo) =>
+          outer.block(app, async () => {
+            await inner.block(app, async () => {
+              await inner.note(app, 'a')
+              const waiting = app.pool.query(LOCK)
+              const { abort, failure } = abortable(sql`select 1`, strategy)
+              await breathe()
+              abort()
+              expect((await failure).message).toBe('given up')
+              await letGo()
+              await waiting
+            })
+            await outer.note(app, 'b')
+          }),
+        )
         const waited = strategy === 'ignore query' ? ['select'] : []
         expect(app.transcript.lines()).toEqual([
           'begin',
@@ -141,17 +144,20 @@ describe.skipIf(!hasSignals)('a statement of Kysely that is given up', () => {
     test.each(STRATEGIES)(
       'by "%s" while it waits for a nested block leaves that alone',
       async (strategy) => {
-        await outer.block(app, async () => {
-          const nested = inner.block(app, async () => {
-            await inner.note(app, 'a')
-            await app.pool.query('select pg_sleep(0.1)')
-          })
-          const { abort, failure } = abortable(sql`select 1`, strategy)
-          await sleeping(app)
-          abort()
-          expect((await failure).message).toBe('given up')
-          await nested
-        })
+        await whileLocked(app, (letGo) =>
+          outer.block(app, async () => {
+            const nested = inner.block(app, async () => {
+              await inner.note(app, 'a')
+              await app.pool.query(LOCK)
+            })
+            const { abort, failure } = abortable(sql`select 1`, strategy)
+            await locked(app)
+            abort()
+            expect((await failure).message).toBe('given up')
+            await letGo()
+            await nested
+          }),
+        )
         expect(app.transcript.lines()).toEqual([
           'begin',
           'savepoint sp1',

@@ -5,7 +5,7 @@ import QueryStream from 'pg-query-stream'
 import { describe, expect, test } from 'vitest'
 import { useApp } from '../setup/app.ts'
 import { speakers } from '../setup/worlds.ts'
-import { sleeping } from './support.ts'
+import { LOCK, locked, whileLocked } from './support.ts'
 
 // What is left while it waits behind another statement has nobody who would take its answer.
 
@@ -24,16 +24,19 @@ const streams: readonly { name: string; begin: (client: PoolClient) => Readable 
 
 describe.each(streams)('$name that is left before it was sent', { timeout: 1500 }, ({ begin }) => {
   test.each(speakers)('is not sent, and a transaction of $name goes on', async (speaker) => {
-    await speaker.block(app, async () => {
-      await speaker.note(app, 'a')
-      const client = await app.pool.connect()
-      const napping = app.pool.query('select pg_sleep(0.1)')
-      await sleeping(app)
-      begin(client).destroy()
-      await napping
-      client.release()
-      await speaker.note(app, 'b')
-    })
+    await whileLocked(app, (letGo) =>
+      speaker.block(app, async () => {
+        await speaker.note(app, 'a')
+        const client = await app.pool.connect()
+        const waiting = app.pool.query(LOCK)
+        await locked(app)
+        begin(client).destroy()
+        await letGo()
+        await waiting
+        client.release()
+        await speaker.note(app, 'b')
+      }),
+    )
     expect(await app.rows()).toEqual(['a', 'b'])
     expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'select', 'insert b', 'commit'])
   })
