@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout } from 'node:timers/promises'
 import { Pool } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { interruptSleep, LOCK, locked, sleeping, whileLocked } from '../sabotage/support.ts'
 import { notes } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 import { useRecordedApp } from '../together/support.ts'
@@ -98,11 +99,8 @@ describe.each([
 
   test('what ends its session closes the client, and the next one gets another', async () => {
     const slow = failureOf(app.pool.query('select pg_sleep(10)'))
-    await setTimeout(50)
-    await app.observer.query(
-      `select pg_terminate_backend(pid) from pg_stat_activity
-       where datname = current_database() and query like 'select pg_sleep%'`,
-    )
+    await sleeping(app)
+    await interruptSleep(app, 'pg_terminate_backend')
     expect(await slow).toMatchObject({ code: '57P01' })
     expect((await app.pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
   })
@@ -132,10 +130,13 @@ describe.each([
   })
 
   test('the bridge can not be disposed of while it runs', async () => {
-    const slow = app.pool.query('select pg_sleep(0.05)')
-    await setTimeout(10)
-    expect(() => app.shared.dispose()).toThrow(/1 connections are in use/)
-    await slow
+    await whileLocked(app, async (letGo) => {
+      const waiting = app.pool.query(LOCK)
+      await locked(app)
+      expect(() => app.shared.dispose()).toThrow(/1 connections are in use/)
+      await letGo()
+      await waiting
+    })
   })
 })
 
