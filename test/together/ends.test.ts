@@ -181,8 +181,8 @@ describe.each(joining)('with $name', ({ options }) => {
 
   test('statement_timeout counts for each of them', async () => {
     await app.shared.transaction(async () => {
-      await app.pool.query('set local statement_timeout = 400')
-      await Promise.all([nap(0.2), nap(0.2), nap(0.2), note(app, 'a')])
+      await app.pool.query('set local statement_timeout = 800')
+      await Promise.all([nap(0.3), nap(0.3), nap(0.3), note(app, 'a')])
     })
     expect(await app.rows()).toEqual(['a'])
   })
