@@ -29,7 +29,7 @@ describe('options of shared.transaction()', () => {
           tries++
           await app.pool.query(CONFLICT)
         },
-        { timeout: 150, retry: { limit: 1e6, delay: 5, maxDelay: 10 } },
+        { timeout: 1000, retry: { limit: 1e6, delay: 5, maxDelay: 10 } },
       ),
     )
     expect(failure.name).toBe('TransactionTimeoutError')
