@@ -326,11 +326,11 @@ describe('shared.transaction() with a timeout', () => {
           await speakers[0].note(app, 'a')
           await app.pool.query(NAP)
         },
-        { timeout: 300 },
+        { timeout: 1000 },
       ),
     )
     expect(failure).toBeInstanceOf(TransactionTimeoutError)
-    expect(failure.message).toContain('300 ms')
+    expect(failure.message).toContain('1000 ms')
     expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'select', 'rollback'])
     expect(await app.rows()).toEqual([])
   })
