@@ -5,8 +5,8 @@ import { failureOf } from '../setup/failure.ts'
 import { worlds } from '../setup/worlds.ts'
 import { gate, outcomes } from './support.ts'
 
-const app = useApp({ pool: { max: 3, connectionTimeoutMillis: 200 } })
-const timeout = 3000
+const app = useApp({ pool: { max: 3, connectionTimeoutMillis: 2000 } })
+const timeout = 5000
 const requiresNew = { propagation: 'requires-new' } as const
 
 describe.each(worlds)('$name', { timeout }, ({ outer, inner }) => {
@@ -65,8 +65,11 @@ describe.each(worlds)('$name', { timeout }, ({ outer, inner }) => {
     const other = failureOf(begun.passed.then(() => inner.block(app, () => inner.note(app, 'x'))))
     await outer.block(app, async () => {
       await outer.note(app, 'a')
+      // a short one, now that no client has to be opened in that time
+      app.pool.options.connectionTimeoutMillis = 200
       begun.open()
       expect((await other).message).toContain('timeout')
+      app.pool.options.connectionTimeoutMillis = 2000
       await outer.note(app, 'b')
     })
     for (const client of clients) client.release()
