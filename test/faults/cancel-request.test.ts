@@ -46,6 +46,24 @@ describe('a request to cancel', () => {
     expect(await app.rows()).toEqual([])
   })
 
+  test.each(speakers)(
+    'that has hit nothing is repeated for what pg has given up, in a transaction of $name',
+    async (speaker) => {
+      const fault = proxy.plan('cut before', asksToCancel)
+      const sleep = { text: 'select pg_sleep(600)', query_timeout: 100 }
+      await speaker.block(app, async () => {
+        await speaker.note(app, 'a')
+        const failure = failureOf(speaker.block(app, () => app.pool.query(sleep)))
+        expect((await failure).message).toBe('Query read timeout')
+        await fault.struck
+        await speaker.note(app, 'b')
+        // what comes behind it is not cancelled
+        await app.pool.query('select pg_sleep(0.7)')
+      })
+      expect(await app.rows()).toEqual(['a', 'b'])
+    },
+  )
+
   test('that can not be made ends the session instead', async () => {
     const fault = proxy.plan('reset', asksToCancel)
     expect(await giveUp()).toBe(given)

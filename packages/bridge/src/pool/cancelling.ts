@@ -14,10 +14,11 @@ export class Cancelling {
 
   /** Asks the server, and again until it is over: a request that is quicker than the statement hits nothing. */
   start(reason: unknown, isOver: () => boolean): void {
+    this.stop()
     this.underWay ??= this.#request(reason).finally(() => {
       this.underWay = undefined
       if (isOver()) return
-      this.#again = setTimeout(() => this.start(reason, isOver), AGAIN)
+      this.#again = setTimeout(() => isOver() || this.start(reason, isOver), AGAIN)
     })
   }
 

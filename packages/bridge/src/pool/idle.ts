@@ -1,12 +1,16 @@
 import type { PgClient } from './pg.ts'
 
+/** Whether the server waits for the next statement; what has closed will say nothing more. */
+export function isIdle(client: PgClient): boolean {
+  return client.readyForQuery !== false || client.connection.stream.destroyed === true
+}
+
 /**
  * Waits until the server is ready for the next statement; `undefined` where it is now. PostgreSQL
  * sends an error first and the status byte behind it, often in another packet.
  */
 export function whenIdle(client: PgClient): Promise<void> | undefined {
-  // what has closed will say nothing more
-  if (client.readyForQuery !== false || client.connection.stream.destroyed) return undefined
+  if (isIdle(client)) return undefined
   return new Promise((resolve) => {
     const done = (): void => {
       client.removeListener('drain', done)

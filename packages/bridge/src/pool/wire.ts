@@ -3,6 +3,7 @@ import type { Frame } from '../transaction/frame.ts'
 import { Cancelling } from './cancelling.ts'
 import type { Carrier } from './carrier.ts'
 import type { Flight } from './flight.ts'
+import { isIdle } from './idle.ts'
 import { acknowledged, isReadTimeout, type PgClient, type QueryResult } from './pg.ts'
 import type { Gathering } from './gathering.ts'
 import { Queue, type Rider } from './queue.ts'
@@ -207,7 +208,8 @@ export class Wire {
 
   #cancel(reason: unknown): void {
     const trip = this.#current
-    this.#cancelling.start(reason, () => this.#current !== trip)
+    // what pg has given up may run on when its trip is over
+    this.#cancelling.start(reason, () => this.#current !== trip && isIdle(this.#client))
   }
 
   /** Tells a trip what the server has answered. */
@@ -230,7 +232,7 @@ export class Wire {
     }
     this.#settle(trip, error, result)
     this.#current = undefined
-    this.#cancelling.stop()
+    if (!isReadTimeout(error)) this.#cancelling.stop()
     this.#landedAt = performance.now()
     this.#leaveSoon()
     this.#tellQuiet()
