@@ -62,16 +62,20 @@ describe.each(speakers)('with onHookError, a transaction of $name', (speaker) =>
     expect(await app.rows()).toEqual([])
   })
 
-  test('is over and committed even if onHookError throws', async () => {
+  test('is over and committed even if onHookError throws, which is told beside the hooks', async () => {
     onHookError = () => {
       throw second
     }
-    await speaker
-      .block(app, async () => {
-        await speaker.note(app, 'a')
-        await app.db.afterCommit(() => Promise.reject(first))
-      })
-      .catch((error: unknown) => expect(error).toBe(second))
+    const committing = speaker.block(app, async () => {
+      await speaker.note(app, 'a')
+      await app.db.afterCommit(() => Promise.reject(first))
+    })
+    await expect(committing).rejects.toMatchObject({
+      name: 'HookError',
+      outcome: 'committed',
+      errors: [first],
+      suppressed: [second],
+    })
     await speaker.block(app, () => speaker.note(app, 'b'))
     expect(app.transcript.lines()).toEqual([
       'begin',
@@ -82,5 +86,36 @@ describe.each(speakers)('with onHookError, a transaction of $name', (speaker) =>
       'commit',
     ])
     expect(await app.rows()).toEqual(['a', 'b'])
+  })
+
+  test('rejects with its own first error even if onHookError throws', async () => {
+    onHookError = () => {
+      throw second
+    }
+    const error = new Error('of the transaction')
+    await expect(
+      speaker.block(app, async () => {
+        await speaker.note(app, 'a')
+        await app.db.afterRollback(() => Promise.reject(first))
+        throw error
+      }),
+    ).rejects.toBe(error)
+    const hookError = expect.objectContaining({ outcome: 'rolled-back', errors: [first] })
+    expect(error).toMatchObject({ suppressed: [hookError, second] })
+    expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'rollback'])
+    expect(await app.rows()).toEqual([])
+  })
+
+  test('is told of its hooks where onHookError throws what it was given', async () => {
+    onHookError = (error) => {
+      throw error
+    }
+    const committing = speaker.block(app, async () => {
+      await speaker.note(app, 'a')
+      await app.db.afterCommit(() => Promise.reject(first))
+    })
+    await expect(committing).rejects.toMatchObject({ errors: [first], suppressed: [] })
+    expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'commit'])
+    expect(await app.rows()).toEqual(['a'])
   })
 })

@@ -23,7 +23,10 @@ export interface SharedConnectionOptions {
    * transaction that is in its way. Default 30,000; 0 for ever.
    */
   readonly turnTimeout?: number
-  /** Takes the errors of hooks, which else reject the call that ended the transaction. */
+  /**
+   * Takes the errors of hooks, which else reject the call that ended the transaction. Where it throws,
+   * they do, and what it has thrown is in `suppressed` of what the call rejects with.
+   */
   readonly onHookError?: (error: HookError) => void
 }
 

@@ -35,8 +35,21 @@ export async function settle(
     })
   }
   if (errors.length === 0) return
-  const failure = new HookError(outcome, errors)
-  if (settings.onHookError !== undefined) settings.onHookError(failure)
-  else if (first === undefined) throw failure
-  else suppress(first.error, failure)
+  tell(new HookError(outcome, errors), first, settings)
+}
+
+/** Tells of what has failed behind an outcome that stands: to `onHookError`, else with the first error. */
+function tell(
+  failure: HookError,
+  first: { readonly error: unknown } | undefined,
+  { onHookError }: Settings,
+): void {
+  const failures: unknown[] = [failure]
+  try {
+    if (onHookError !== undefined) return onHookError(failure)
+  } catch (thrown) {
+    if (thrown !== failure) failures.push(thrown)
+  }
+  for (const each of failures) suppress(first === undefined ? failure : first.error, each)
+  if (first === undefined) throw failure
 }
