@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { notes } from '../setup/app.ts'
 import { type CachedApp, useCachedApp } from '../setup/cached-app.ts'
+import { failureOf } from '../setup/failure.ts'
 
 const app = useCachedApp()
 
@@ -114,8 +115,11 @@ const writes: readonly Write[] = [
     name: 'raw SQL on a client',
     run: async ({ pool }) => {
       const client = await pool.connect()
-      await client.query(raw)
-      client.release()
+      try {
+        await client.query(raw)
+      } finally {
+        client.release()
+      }
     },
     forgets: everything,
   },
@@ -220,6 +224,35 @@ test('a write that fails makes no difference to what is served', async () => {
   expect(await app.cached()).toEqual(['a'])
   expect(app.transcript.lines()[0]).toBe('insert a')
   expect(await app.rows()).toEqual(['a'])
+})
+
+describe('a cache that fails', () => {
+  const down = new Error('the cache is down')
+  const told = expect.objectContaining({ name: 'HookError', outcome: 'committed', errors: [down] })
+  let taken: unknown[] = []
+  const taking = useCachedApp('all', {
+    onHookError: (error) => void taken.push(error),
+  })
+  // what Drizzle has built it tells its cache of itself, and of what that throws
+  const ours = writes.filter(({ name }) => name !== 'an insert of Drizzle')
+
+  test.each(ours)('is told of behind $name, which is done', async ({ run }) => {
+    await app.warm()
+    app.cache.onForget = () => Promise.reject(down)
+    expect(await failureOf(run(app))).toEqual(told)
+    expect(app.transcript.lines()).toHaveLength(1)
+    expect(await app.rows()).toEqual(['w'])
+  })
+
+  test.each(ours)('is told of to onHookError behind $name, which resolves', async ({ run }) => {
+    await taking.warm()
+    taking.cache.onForget = () => Promise.reject(down)
+    taken = []
+    await run(taking)
+    expect(taken).toEqual([told])
+    expect(taking.transcript.lines()).toHaveLength(1)
+    expect(await taking.rows()).toEqual(['w'])
+  })
 })
 
 test('a cached result is not changed by who got it', async () => {

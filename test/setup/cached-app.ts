@@ -1,6 +1,6 @@
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { Kysely, PostgresDialect } from 'kysely'
-import { shareConnection } from 'shared-connection'
+import { type SharedConnectionOptions, shareConnection } from 'shared-connection'
 import 'shared-connection/register'
 import { beforeEach } from 'vitest'
 import { type App, notes, replies, type Schema, useApp } from './app.ts'
@@ -17,8 +17,11 @@ export interface CachedApp extends App {
 }
 
 /** Gives the calling test file an application whose Drizzle has a query cache. */
-export function useCachedApp(strategy: 'all' | 'explicit' = 'all'): CachedApp {
-  const app = useApp()
+export function useCachedApp(
+  strategy: 'all' | 'explicit' = 'all',
+  options: SharedConnectionOptions = {},
+): CachedApp {
+  const app = useApp({ shared: options })
   const cache = new MemoryCache(strategy)
   const make = () => {
     const schema = { notes, replies }

@@ -106,7 +106,7 @@ function preparing(prepareQuery: Session['prepareQuery'], database: Database) {
       query: async (config, ...rest) => {
         const root = cache.root()
         const result = await client.query(config, ...rest)
-        if (!readsOnly(textOf(config))) await database.onWrite?.('all', root)
+        if (!readsOnly(textOf(config))) await database.tellOfWrite('all', root)
         return result
       },
     }

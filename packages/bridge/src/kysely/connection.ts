@@ -29,7 +29,7 @@ export class LeasedConnection implements DatabaseConnection {
     const root = this.database.frameOf(this.borrower.lease, currentLink())?.root
     const result = await answer
     const tables = writtenTables(query.query)
-    if (tables !== undefined) await this.database.onWrite?.(tables, root)
+    if (tables !== undefined) await this.database.tellOfWrite(tables, root)
     return result
   }
 

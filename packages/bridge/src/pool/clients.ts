@@ -57,11 +57,11 @@ function withCache(
   link: Link | undefined,
   answer: Promise<QueryResult>,
 ): Promise<QueryResult> {
-  const { onWrite } = database
-  if (onWrite === undefined || statement.layer !== 'pg' || readsOnly(statement.text)) return answer
+  if (database.onWrite === undefined || statement.layer !== 'pg') return answer
+  if (readsOnly(statement.text)) return answer
   const root = database.frameOf(lease, link)?.root
   return answer.then(async (result) => {
-    await onWrite('all', root)
+    await database.tellOfWrite('all', root)
     return result
   })
 }

@@ -1,4 +1,10 @@
-import { ClientReleasedError, DisposeError, isSharedConnectionError, Rollback } from '../errors.ts'
+import {
+  ClientReleasedError,
+  DisposeError,
+  HookError,
+  isSharedConnectionError,
+  Rollback,
+} from '../errors.ts'
 import { isHeard } from '../instrumentation/channels.ts'
 import type { TransactionModes } from '../sql/control-command.ts'
 import type { Frame, Layer } from '../transaction/frame.ts'
@@ -11,6 +17,7 @@ import { Lease, type LeaseKind } from './lease.ts'
 import type { Loan } from './loan.ts'
 import type { QueryResult } from './pg.ts'
 import type { Settings } from './settings.ts'
+import { tell } from './settle.ts'
 import type { Source } from './source.ts'
 import type { Statement } from './statement.ts'
 
@@ -175,6 +182,15 @@ export class Database {
       throw error
     } finally {
       lease.phase = 'closing'
+    }
+  }
+
+  /** Tells of what was written, if a cache wants to know. It is done, whatever fails there. */
+  async tellOfWrite(tables: readonly string[] | 'all', root: Frame | undefined): Promise<void> {
+    try {
+      await this.onWrite?.(tables, root)
+    } catch (error) {
+      tell(new HookError('committed', [error]), undefined, this.settings)
     }
   }
 

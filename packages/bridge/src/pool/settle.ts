@@ -39,7 +39,7 @@ export async function settle(
 }
 
 /** Tells of what has failed behind an outcome that stands: to `onHookError`, else with the first error. */
-function tell(
+export function tell(
   failure: HookError,
   first: { readonly error: unknown } | undefined,
   { onHookError }: Settings,
