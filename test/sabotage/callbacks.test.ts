@@ -1,7 +1,9 @@
-import type { PoolClient, QueryResult } from 'pg'
+import { drizzle } from 'drizzle-orm/node-postgres'
+import { Client, type PoolClient, type QueryConfig, type QueryResult } from 'pg'
 import { describe, expect, test } from 'vitest'
 import { useApp } from '../setup/app.ts'
-import { speakers } from '../setup/worlds.ts'
+import { type Plain, withShared } from '../setup/with-shared.ts'
+import { places, speakers } from '../setup/worlds.ts'
 
 const app = useApp({ pool: { max: 2 } })
 const INSERT = 'insert into note (text) values ($1)'
@@ -61,6 +63,80 @@ describe.each(speakers)('in a transaction of $name', (speaker) => {
     expect(await app.rows()).toEqual(['a'])
     expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'commit'])
   })
+})
+
+describe.each(places)('a callback in the configuration, $name,', (place) => {
+  /** Runs `fn` with a client of the pool. */
+  const lent = (fn: (client: PoolClient) => Promise<void>): Promise<void> =>
+    place.run(app, async () => {
+      const client = await app.pool.connect()
+      try {
+        await fn(client)
+      } finally {
+        client.release()
+      }
+    })
+  const written = (): string[] => app.transcript.lines().filter((line) => line.startsWith('insert'))
+
+  test('is called with the result, or the error', async () => {
+    await lent(async (client) => {
+      await answered((callback) => client.query({ text: INSERT, values: ['a'], callback } as never))
+    })
+    const failing = lent(async (client) => {
+      await answered((callback) => client.query({ text: INSERT, values: ['a'], callback } as never))
+    })
+    await expect(failing).rejects.toMatchObject({ code: '23505' })
+    expect(written()).toEqual(['insert a', 'insert a'])
+    expect(await app.rows()).toEqual(['a'])
+  })
+
+  test('gives way to one that is given beside it', async () => {
+    const never = (): void => expect.unreachable()
+    await lent(async (client) => {
+      const config = { text: INSERT, callback: never }
+      await answered((cb) => client.query(config as never, ['a'], cb))
+      await answered((cb) => client.query({ ...config, values: ['b'] } as never, cb as never))
+    })
+    expect(written()).toEqual(['insert a', 'insert b'])
+    expect(await app.rows()).toEqual(['a', 'b'])
+  })
+
+  test('that is no function is refused before any SQL, as by pg', async () => {
+    const callback = 'no function'
+    await lent(async (client) => {
+      for (const args of [
+        [{ text: INSERT, callback }, ['a']],
+        [INSERT, ['a'], callback],
+      ]) {
+        expect(() => client.query(...(args as [string]))).toThrow('callback is not a function')
+      }
+    })
+    expect(written()).toEqual([])
+    expect(await app.rows()).toEqual([])
+  })
+
+  test('is left alone by pool.query(), as by pg', async () => {
+    const never = (): void => expect.unreachable()
+    await place.run(app, async () => {
+      const config: QueryConfig = Object.assign(
+        { text: INSERT, values: ['a'] },
+        { callback: never },
+      )
+      expect(await app.pool.query(config)).toMatchObject({ rowCount: 1 })
+    })
+    expect(written()).toEqual(['insert a'])
+    expect(await app.rows()).toEqual(['a'])
+  })
+})
+
+test('a callback in the configuration is called by a single client, too', async () => {
+  const client = new Client(app.url)
+  await client.connect()
+  await withShared(drizzle({ client }) as unknown as Plain, async () => {
+    await answered((callback) => client.query({ text: INSERT, values: ['a'], callback } as never))
+  })
+  expect(app.transcript.lines()).toEqual(['insert a'])
+  expect(await app.rows()).toEqual(['a'])
 })
 
 describe('outside a transaction', () => {

@@ -29,6 +29,21 @@ const sharedSpeaker: Speaker = {
 
 export const speakers = [drizzleSpeaker, kyselySpeaker, sharedSpeaker] as const
 
+/** Where code can stand. */
+export interface Place {
+  readonly name: string
+  run(app: App, fn: () => Promise<void>): Promise<void>
+}
+
+/** In a transaction of each layer, and outside. */
+export const places: readonly Place[] = [
+  ...speakers.map((speaker) => ({
+    name: `in a transaction of ${speaker.name}`,
+    run: (app: App, fn: () => Promise<void>) => speaker.block(app, fn),
+  })),
+  { name: 'outside', run: (_, fn) => fn() },
+]
+
 /** Who is outside, and who is inside. */
 export interface World {
   readonly name: string

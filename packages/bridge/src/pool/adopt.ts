@@ -68,7 +68,7 @@ export function adoptPool(pool: unknown, options: SharedConnectionOptions): Adop
       // in the hands of withClient() a client is itself
       if (send !== undefined && heldUnder(link, database))
         return send.apply(pool, args as [unknown])
-      return dispatch(database, 'pg', args, link)
+      return dispatch(database, 'pg', send === undefined ? withoutCallback(args) : args, link)
     },
     ...(isPool(pool) && { connect: (callback?: ConnectCallback) => connect(database, callback) }),
   })
@@ -88,6 +88,13 @@ export function adoptPool(pool: unknown, options: SharedConnectionOptions): Adop
   }
   adoptions.set(pool, adoption)
   return adoption
+}
+
+/** The arguments of `pool.query`: pg-pool puts a callback of its own in place of the configuration's. */
+function withoutCallback(args: readonly unknown[]): readonly unknown[] {
+  const config = args[0] as { callback?: unknown; submit?: unknown } | undefined | null
+  if (typeof config !== 'object' || !config?.callback || config.submit !== undefined) return args
+  return [Object.create(config, { callback: { value: undefined } }), ...args.slice(1)]
 }
 
 type ConnectCallback = (error: unknown, client?: PgClient, release?: PgClient['release']) => void

@@ -30,16 +30,19 @@ export function dispatch(
     // a cursor of Kysely's, which would keep the connection to itself until its end
     return new PortalCursor(database, statement, lease)
   }
+  const { callback: answered } = statement
+  if (answered !== undefined && typeof answered !== 'function' && !statement.isSubmittable) {
+    throw new TypeError('callback is not a function')
+  }
   const answer = withCache(database, statement, lease, link, database.query(statement, lease, link))
   if (statement.isSubmittable) {
     const query = config as Submittable & { callback?: unknown }
-    query.callback ??= statement.callback
+    query.callback ??= answered
     answer.catch((error: unknown) => {
       if (!statement.isDelivered) query.handleError(error, undefined as never)
     })
     return query
   }
-  const { callback: answered } = statement
   if (answered === undefined) return answer
   // on the next tick, so that what it throws is no rejection of ours
   answer.then(

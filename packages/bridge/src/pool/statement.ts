@@ -53,7 +53,8 @@ export class Statement {
     this.values = Array.isArray(values) ? values : undefined
     // it may leave later: what the caller does with its objects until then is not about it
     if (layer === 'pg') this.#keep()
-    this.callback = (typeof values === 'function' ? values : callback) as Callback | undefined
+    this.callback = (callback ||
+      (typeof values === 'function' ? values : this.#callbackIn(config))) as Callback | undefined
     const { text } = this
     // with values or a name the protocol guarantees one command
     const isGuaranteed = this.parameters.length > 0 || this.name !== undefined
@@ -79,6 +80,12 @@ export class Statement {
 
   #keep(): void {
     if (typeof this.config === 'object' && !this.isSubmittable) this.config = copyOf(this.config)
+  }
+
+  /** The callback in a plain configuration: a query that speaks the protocol itself calls its own. */
+  #callbackIn(config: unknown): unknown {
+    if (typeof config === 'string' || this.isSubmittable) return undefined
+    return (config as { callback?: unknown }).callback || undefined
   }
 
   get parameters(): readonly unknown[] {
