@@ -268,9 +268,37 @@ describe('calls', () => {
     expect(() => client.release()).toThrow(/already been released/)
   })
 
-  test('a query that is none', async () => {
-    expect((await failing(() => app.pool.query(undefined as unknown as string))).name).toBe(
-      'TypeError',
-    )
+  test.each([undefined, null])('pool.query(%s) rejects, as without the bridge', async (none) => {
+    const refused = (pool: Pool): Promise<Error> => failureOf(pool.query(none as never))
+    const calledBack = (pool: Pool): Promise<unknown> =>
+      new Promise((resolve) => pool.query(none as never, resolve as () => void))
+    const { name, message } = await refused(app.observer)
+    expect(name).toBe('TypeError')
+    const ways = [() => refused(app.pool), () => calledBack(app.pool)]
+    for (const way of ways) {
+      expect(await way()).toMatchObject({ name, message })
+      await app.shared.transaction(async () => {
+        expect(await way()).toMatchObject({ name, message })
+      })
+    }
+  })
+
+  test('pool.query(fn) gives the function the error of the pool', async () => {
+    const told = (pool: Pool): Promise<Error> =>
+      new Promise((resolve) => {
+        expect(pool.query(resolve as never)).toBeUndefined()
+      })
+    const { message } = await told(app.observer)
+    expect(message).toContain('Passing a function')
+    expect(await told(app.pool)).toMatchObject({ message })
+    await app.shared.transaction(async () => {
+      expect(await told(app.pool)).toMatchObject({ message })
+    })
+  })
+
+  test('a query that is none, on a client', async () => {
+    const client = await app.pool.connect()
+    expect(() => client.query(undefined as unknown as string)).toThrow(TypeError)
+    client.release()
   })
 })

@@ -40,7 +40,7 @@ export function adoptPool(pool: unknown, options: SharedConnectionOptions): Adop
   }
   const settings = settingsOf(options)
   let database: Database
-  let send: PgClient['query'] | undefined
+  let methods: Record<string, unknown>
   if (isPool(pool)) {
     const original = pool.connect
     const connections = new WeakMap<PgClient, Connection>()
@@ -54,24 +54,16 @@ export function adoptPool(pool: unknown, options: SharedConnectionOptions): Adop
         return connection
       })
     })
+    methods = methodsOfPool(pool, database)
   } else if (isClient(pool)) {
     const { query } = pool
-    send = query
     database = new Database(settings, (self) => {
       return new ClientSource(new Connection(pool, query, self, settings), query)
     })
+    methods = methodsOfClient(pool, database)
   } else throw notPg(pool)
 
-  const restore = replace(pool, {
-    query: (...args: unknown[]) => {
-      const link = currentLink()
-      // in the hands of withClient() a client is itself
-      if (send !== undefined && heldUnder(link, database))
-        return send.apply(pool, args as [unknown])
-      return dispatch(database, 'pg', send === undefined ? withoutCallback(args) : args, link)
-    },
-    ...(isPool(pool) && { connect: (callback?: ConnectCallback) => connect(database, callback) }),
-  })
+  const restore = replace(pool, methods)
   const adoption: Adoption = {
     database,
     pool,
@@ -88,6 +80,34 @@ export function adoptPool(pool: unknown, options: SharedConnectionOptions): Adop
   }
   adoptions.set(pool, adoption)
   return adoption
+}
+
+function methodsOfPool(pool: PgPool, database: Database): Record<string, unknown> {
+  const { query } = pool
+  return {
+    query: (...args: unknown[]) => {
+      // what pg-pool refuses, it refuses itself
+      if (isNoQuery(args[0])) return query.apply(pool, args as [unknown])
+      return dispatch(database, 'pg', withoutCallback(args), currentLink())
+    },
+    connect: (callback?: ConnectCallback) => connect(database, callback),
+  }
+}
+
+function methodsOfClient(client: PgClient, database: Database): Record<string, unknown> {
+  const { query } = client
+  return {
+    query: (...args: unknown[]) => {
+      const link = currentLink()
+      // in the hands of withClient() a client is itself
+      if (heldUnder(link, database)) return query.apply(client, args as [unknown])
+      return dispatch(database, 'pg', args, link)
+    },
+  }
+}
+
+function isNoQuery(config: unknown): boolean {
+  return config === undefined || config === null || typeof config === 'function'
 }
 
 /** The arguments of `pool.query`: pg-pool puts a callback of its own in place of the configuration's. */
