@@ -44,6 +44,8 @@ export function adoptSession(orm: unknown, database: Database): () => void {
     transaction: begin,
   })
   function begin(this: Session, fn: (tx: Tx) => unknown, config?: unknown): Promise<unknown> {
+    // called by what has wrapped it
+    if (database.isDisposed) return transaction.call(this, fn, config)
     const { lease: outer } = this.client as SharedClient
     const options = { ...handleOptions(database, outer), origin: originAbove(1) }
     return runBlock(database, fn, options, (lease, body) =>

@@ -99,7 +99,8 @@ function preparing(prepareQuery: Session['prepareQuery'], database: Database) {
   return function (this: Session, ...args: unknown[]): unknown {
     // the last two arguments are what Drizzle knows of the query, and its cache options
     const isBuilt = args.some((arg) => typeof arg === 'object' && arg !== null && 'tables' in arg)
-    if (isBuilt) return prepareQuery.apply(this, args)
+    // after dispose() it is called by what has wrapped it
+    if (isBuilt || database.isDisposed) return prepareQuery.apply(this, args)
     const { client } = this
     const cache = this.cache as GuardedCache
     const telling: Session['client'] = {

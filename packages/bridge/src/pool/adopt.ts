@@ -82,25 +82,35 @@ export function adoptPool(pool: unknown, options: SharedConnectionOptions): Adop
   return adoption
 }
 
+/**
+ * The methods of a pool that is shared. Where somebody has wrapped them, they are called after
+ * `dispose()` too: they are those that the pool had before, then.
+ */
 function methodsOfPool(pool: PgPool, database: Database): Record<string, unknown> {
-  const { query } = pool
+  const { query, connect: connectBefore } = pool
   return {
     query: (...args: unknown[]) => {
       // what pg-pool refuses, it refuses itself
-      if (isNoQuery(args[0])) return query.apply(pool, args as [unknown])
+      const isOfPool = database.isDisposed || isNoQuery(args[0])
+      if (isOfPool) return query.apply(pool, args as [unknown])
       return dispatch(database, 'pg', withoutCallback(args), currentLink())
     },
-    connect: (callback?: ConnectCallback) => connect(database, callback),
+    connect: (callback?: ConnectCallback) => {
+      if (database.isDisposed) return connectBefore.call(pool, callback)
+      return connect(database, callback)
+    },
   }
 }
 
+/** The method of a single client that is shared, likewise. */
 function methodsOfClient(client: PgClient, database: Database): Record<string, unknown> {
   const { query } = client
   return {
     query: (...args: unknown[]) => {
       const link = currentLink()
       // in the hands of withClient() a client is itself
-      if (heldUnder(link, database)) return query.apply(client, args as [unknown])
+      const isItself = database.isDisposed || heldUnder(link, database) !== undefined
+      if (isItself) return query.apply(client, args as [unknown])
       return dispatch(database, 'pg', args, link)
     },
   }

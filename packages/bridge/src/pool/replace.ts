@@ -1,4 +1,7 @@
-/** Gives an object methods of its own, in place of its prototype's. Gives back how to undo it. */
+/**
+ * Gives an object methods of its own, in place of its prototype's. Gives back how to undo it, which
+ * leaves alone what somebody else has put in their place meanwhile.
+ */
 export function replace(target: object, methods: Record<string, unknown>): () => void {
   const before = new Map<string, PropertyDescriptor | undefined>()
   for (const [key, value] of Object.entries(methods)) {
@@ -7,6 +10,7 @@ export function replace(target: object, methods: Record<string, unknown>): () =>
   }
   return () => {
     for (const [key, descriptor] of before) {
+      if (Object.getOwnPropertyDescriptor(target, key)?.value !== methods[key]) continue
       if (descriptor === undefined) Reflect.deleteProperty(target, key)
       else Object.defineProperty(target, key, descriptor)
     }
