@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { PoolClient } from 'pg'
+import type { Pool, PoolClient } from 'pg'
 import { describe, expect, test } from 'vitest'
 import { notes, useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
@@ -135,6 +135,32 @@ describe('a transaction begun by hand', () => {
     expect(last?.processID).not.toBe(first?.processID)
   })
 
+  test('is told by the status of its client, though BEGIN is held back', async () => {
+    const steps = ['begin', INSERT, 'savepoint x', 'select 1 / 0', 'rollback to x', 'select 1']
+    const statuses = async (pool: Pool, last: string): Promise<unknown[]> => {
+      const client = await pool.connect()
+      const seen = [client.getTransactionStatus()]
+      for (const step of [...steps, last]) {
+        await client.query(step, step === INSERT ? ['a'] : []).catch(() => {})
+        seen.push(client.getTransactionStatus())
+      }
+      client.release()
+      return seen
+    }
+    expect(await statuses(app.pool, 'rollback')).toEqual(await statuses(app.observer, 'rollback'))
+    expect(await statuses(app.pool, 'commit')).toEqual(['I', 'T', 'T', 'T', 'E', 'T', 'T', 'I'])
+    expect(await app.rows()).toEqual(['a'])
+    const sent = [
+      'begin',
+      'insert a',
+      'savepoint "x"',
+      'select',
+      'rollback to savepoint "x"',
+      'select',
+    ]
+    expect(app.transcript.lines()).toEqual([...sent, 'rollback', ...sent, 'commit'])
+  })
+
   test('has savepoints by hand', async () => {
     await withConnected(async (client) => {
       await client.query('begin')
@@ -241,6 +267,20 @@ describe.each(speakers)('inside a block of $name', (outer) => {
       'insert c',
       'commit',
     ])
+  })
+
+  test('the status of a client says that it is in a transaction', async () => {
+    const statuses: unknown[] = []
+    await outer.block(app, () =>
+      withConnected(async (client) => {
+        statuses.push(client.getTransactionStatus())
+        await outer.note(app, 'a')
+        statuses.push(client.getTransactionStatus())
+      }),
+    )
+    expect(statuses).toEqual(['T', 'T'])
+    expect(await app.rows()).toEqual(['a'])
+    expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'commit'])
   })
 
   test('savepoints by hand are marks on the block', async () => {

@@ -5,6 +5,7 @@ import { currentLink, type Link } from '../transaction/scope.ts'
 import { Borrower } from './borrower.ts'
 import type { Connection } from './connection.ts'
 import type { Database } from './database.ts'
+import { facade } from './facade.ts'
 import type { Lease } from './lease.ts'
 import type { PgClient, QueryResult, Submittable } from './pg.ts'
 import { PortalCursor } from './portal-cursor.ts'
@@ -111,26 +112,4 @@ export function clientOfConnection(database: Database, connection: Connection): 
 
 function letGo(lease: Lease, error: unknown): void {
   lease.release(Boolean(error))?.catch((failure: Error) => process.emitWarning(failure))
-}
-
-function facade(
-  connection: Connection,
-  query: (...args: unknown[]) => unknown,
-  release: (error?: Error | boolean) => void,
-): PgClient {
-  const proxy: PgClient = new Proxy(connection.client, {
-    get(client, key) {
-      if (key === 'query') return query
-      if (key === 'release') return release
-      const value: unknown = Reflect.get(client, key, client)
-      if (typeof value !== 'function' || key === 'constructor') return value
-      return (...args: unknown[]): unknown => {
-        const result: unknown = value.apply(client, args)
-        // `on` gives the client, for another call on it
-        return result === client ? proxy : result
-      }
-    },
-    set: (client, key, value) => Reflect.set(client, key, value, client),
-  })
-  return proxy
 }
