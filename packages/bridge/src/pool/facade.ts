@@ -21,12 +21,15 @@ export function facade(
   return proxy
 }
 
+/** Keeps what its user puts in place of the bridge's methods to itself: nobody else gets that. */
 class Facade implements ProxyHandler<PgClient> {
-  readonly #own: OwnMethods
+  readonly #bridge: OwnMethods
+  #own: OwnMethods
   proxy: PgClient | undefined
 
-  constructor(own: OwnMethods) {
-    this.#own = own
+  constructor(bridge: OwnMethods) {
+    this.#bridge = bridge
+    this.#own = bridge
   }
 
   get(client: PgClient, key: string | symbol): unknown {
@@ -40,8 +43,25 @@ class Facade implements ProxyHandler<PgClient> {
     }
   }
 
-  set(client: PgClient, key: string | symbol, value: unknown): boolean {
-    return Reflect.set(client, key, value, client)
+  set(client: PgClient, key: string | symbol, value: unknown, receiver: object): boolean {
+    if (!isOwn(key)) return Reflect.set(client, key, value, client)
+    const own = this.#patched
+    // what inherits from it gets a method of its own, as from any object
+    return Reflect.set(own, key, value, receiver === this.proxy ? own : receiver)
+  }
+
+  defineProperty(client: PgClient, key: string | symbol, descriptor: PropertyDescriptor): boolean {
+    return Reflect.defineProperty(isOwn(key) ? this.#patched : client, key, descriptor)
+  }
+
+  deleteProperty(client: PgClient, key: string | symbol): boolean {
+    return Reflect.deleteProperty(isOwn(key) ? this.#patched : client, key)
+  }
+
+  /** The bridge's methods, with the user's in front: where one of those is deleted, the bridge's is there again. */
+  get #patched(): OwnMethods {
+    if (this.#own === this.#bridge) this.#own = Object.create(this.#bridge) as OwnMethods
+    return this.#own
   }
 }
 
