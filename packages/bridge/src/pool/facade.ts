@@ -32,19 +32,17 @@ class Facade implements ProxyHandler<PgClient> {
     this.#own = bridge
   }
 
-  get(client: PgClient, key: string | symbol): unknown {
+  get(client: PgClient, key: string | symbol, receiver: object): unknown {
     if (isOwn(key)) return this.#own[key]
-    const value: unknown = Reflect.get(client, key, client)
-    if (typeof value !== 'function' || key === 'constructor') return value
-    return (...args: unknown[]): unknown => {
-      const result: unknown = value.apply(client, args)
-      // `on` gives the client, for another call on it
-      return result === client ? this.proxy : result
-    }
+    // pg's own `query`, which a method of the user's may call by `super`, queues what it is to send
+    if (key === '_queryQueue') return this.#queue(Reflect.get(client, key) as object)
+    if (key === '_pulseQueryQueue') return ignore
+    // all others are called on what was lent: what they send, they send through it
+    return Reflect.get(client, key, receiver)
   }
 
   set(client: PgClient, key: string | symbol, value: unknown, receiver: object): boolean {
-    if (!isOwn(key)) return Reflect.set(client, key, value, client)
+    if (!isOwn(key)) return Reflect.set(client, key, value, receiver)
     const own = this.#patched
     // what inherits from it gets a method of its own, as from any object
     return Reflect.set(own, key, value, receiver === this.proxy ? own : receiver)
@@ -56,6 +54,11 @@ class Facade implements ProxyHandler<PgClient> {
 
   deleteProperty(client: PgClient, key: string | symbol): boolean {
     return Reflect.deleteProperty(isOwn(key) ? this.#patched : client, key)
+  }
+
+  /** The queue of pg, but for what is put into it: that is sent by the bridge. */
+  #queue(queue: object): object {
+    return Object.create(queue, { push: { value: this.#bridge.query } }) as object
   }
 
   /** The bridge's methods, with the user's in front: where one of those is deleted, the bridge's is there again. */
@@ -74,3 +77,5 @@ function statusOf({ client, stack: { top } }: Connection): string | null {
   if (top === undefined) return client.getTransactionStatus()
   return top.failure === undefined ? 'T' : 'E'
 }
+
+function ignore(): void {}
