@@ -8,8 +8,17 @@ const insert = 'insert into note (text) values ($1)'
 const circular: Record<string, unknown> = {}
 circular['self'] = circular
 
+/** A value whose conversion throws what is no error. */
+const throwing = (thrown: unknown) => ({
+  toPostgres() {
+    throw thrown
+  },
+})
+
 const refusals = [
   { name: 'a value that can not be serialised', values: [circular], fate: 'TypeError' },
+  { name: 'a value that throws undefined', values: [throwing(undefined)], fate: 'TypeError' },
+  { name: 'a value that throws null', values: [throwing(null)], fate: 'TypeError' },
   { name: 'values that are no list', values: 'a', fate: 'Error' },
 ] as const
 
@@ -39,6 +48,16 @@ describe.each(joining)('with $name', ({ options }) => {
       )
       const others = ['a', 'b', 'c'].toSpliced(place, 1).map((text) => `insert ${text}`)
       expect(app.transcript.lines()).toEqual(['begin', ...others, 'commit'])
+    })
+
+    test('rejects where it would leave alone, too', async () => {
+      await app.shared.transaction(async () => {
+        await note(app, 'a')
+        expect(await fatesOf([refused()])).toEqual([fate])
+        await note(app, 'b')
+      })
+      expect(await fatesOf([refused()])).toEqual([fate])
+      expect(await app.rows()).toEqual(['a', 'b'])
     })
 
     test('sends nothing, if all are refused', async () => {

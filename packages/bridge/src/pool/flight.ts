@@ -8,7 +8,7 @@ import {
   type QueryClass,
   type QueryConfig,
 } from './pg.ts'
-import { Recorder } from './recorder.ts'
+import { reasonOf, Recorder } from './recorder.ts'
 
 /** A query that takes control statements with it in front, and other queries behind, before one Sync. */
 export interface Flight extends PgQuery {
@@ -243,8 +243,8 @@ function extendToLone(Query: QueryClass): QueryClass {
     }
 
     override handleError(error: unknown, connection: PgConnection): void {
-      this.failure = error
-      super.handleError(error, connection)
+      this.failure = reasonOf(error)
+      super.handleError(this.failure, connection)
     }
   }
 }

@@ -49,7 +49,7 @@ export class Recorder {
       // the mapper stays: on what it has mapped it has no effect, and pg calls it without asking
       this.#keep('bind', { ...message, values })
     } catch (error) {
-      this.failure = error as Error
+      this.failure = reasonOf(error) as Error
       throw error
     }
   }
@@ -100,4 +100,10 @@ export class Recorder {
     }
     this.#kinds.forEach((kind, at) => connection[kind](this.#messages[at] as never))
   }
+}
+
+/** What was thrown for a value. Where that is falsy, nobody would take it for a failure. */
+export function reasonOf(thrown: unknown): unknown {
+  if (thrown) return thrown
+  return new TypeError(`a value of the query could not be serialised: ${String(thrown)} was thrown`)
 }
