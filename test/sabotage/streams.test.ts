@@ -109,6 +109,43 @@ describe.each(speakers)('a stream in a transaction of $name', (speaker) => {
     expect(await app.rows()).toEqual(['a', 'b', 'c', 'd', 'e', 'f'])
   })
 
+  test.each([
+    ['savepoint around', 'rollback to savepoint around'],
+    ['begin', 'rollback'],
+  ])('that %j around its savepoint takes back ends with that error', async (open, undo) => {
+    await fill()
+    await speaker.block(app, async () => {
+      await app.pool.query(open)
+      await app.pool.query('savepoint here')
+      const stream = app.db.selectFrom('note').select('text').stream(1)[Symbol.asyncIterator]()
+      await stream.next()
+      await app.pool.query('release savepoint here')
+      await app.pool.query(undo)
+      expect((await failureOf(stream.next())).name).toBe('TransactionClosedError')
+      await speaker.note(app, 'f')
+    })
+    expect(await app.rows()).toEqual(['a', 'b', 'c', 'd', 'e', 'f'])
+    expect(app.transcript.lines().at(-1)).toBe('commit')
+  })
+
+  test('is read on behind a rollback to a savepoint inside its own', async () => {
+    await fill()
+    const seen: unknown[] = []
+    await speaker.block(app, async () => {
+      await app.pool.query('savepoint around')
+      const stream = app.db.selectFrom('note').select('text').stream(1)[Symbol.asyncIterator]()
+      seen.push((await stream.next()).value)
+      await app.pool.query('savepoint here')
+      await app.pool.query('rollback to savepoint here')
+      await app.pool.query('release savepoint around')
+      seen.push((await stream.next()).value)
+      await stream.return?.()
+    })
+    expect(seen).toEqual([{ text: 'a' }, { text: 'b' }])
+    expect(await app.rows()).toHaveLength(5)
+    expect(app.transcript.lines().at(-1)).toBe('commit')
+  })
+
   test('whose statement fails fails as a statement does', { timeout: 3000 }, async () => {
     const error = await failureOf(
       speaker.block(app, async () => {

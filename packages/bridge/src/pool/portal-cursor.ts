@@ -20,7 +20,7 @@ export class PortalCursor {
   #portal: Portal | undefined
   /** The frame in which the portal was opened: it lives as long as that is not rolled back. */
   #home: Frame | undefined
-  /** How often that had been rolled back to when the portal was opened. */
+  /** How often that, or a frame around it, had been rolled back to when the portal was opened. */
   #undone = 0
 
   constructor(database: Database, statement: Statement, lease: Lease | undefined) {
@@ -35,10 +35,10 @@ export class PortalCursor {
     const connection = this.#database.connectionOf(frame)
     if (this.#portal === undefined) return this.#open(connection, frame, count)
     if (this.#portal.isDone) return []
-    if (this.#home?.ended && this.#home.state !== 'released') {
+    if (this.#home?.ended && this.#home.fate !== 'released') {
       throw new TransactionClosedError(this.#home, 'the stream was opened in a frame that is gone')
     }
-    if (this.#home !== undefined && this.#home.undone > this.#undone) {
+    if (this.#home !== undefined && undoneAround(this.#home) > this.#undone) {
       throw new TransactionClosedError(this.#home, 'a ROLLBACK TO has taken the stream back')
     }
     this.#portal.step = 'fetch'
@@ -94,9 +94,20 @@ export class PortalCursor {
       const home = connection.stack.innermostOf(frame)
       if (this.#home === undefined) {
         this.#home = home
-        this.#undone = home.undone
+        this.#undone = undoneAround(home)
       }
       return connection.wire.carry(portal, home, onSend)
     })
   }
+}
+
+/** How often a frame was taken back, by itself or with one around it, that stayed open. */
+function undoneAround(frame: Frame): number {
+  let times = 0
+  let around: Frame | undefined = frame
+  while (around !== undefined) {
+    times += around.undone
+    around = around.parent
+  }
+  return times
 }
