@@ -126,10 +126,14 @@ describe.each(joining)('with $name', ({ options }) => {
     const first = client.query(query)
     query.values = ['b']
     const second = client.query(query)
-    const fates = await fatesOf([first, second])
+    query.values[0] = 'changed'
+    const values = ['c']
+    const third = client.query(insert, values)
+    values[0] = 'changed, too'
+    const fates = await fatesOf([first, second, third])
     await client.query(fates.includes('done') ? 'commit' : 'rollback').catch(() => undefined)
     client.release()
-    expect(fates).toEqual(['done', 'done'])
-    expect(await app.rows()).toEqual(['a', 'b'])
+    expect(fates).toEqual(['done', 'done', 'done'])
+    expect(await app.rows()).toEqual(['a', 'b', 'c'])
   })
 })

@@ -50,9 +50,10 @@ export class Statement {
   constructor(layer: Layer, config: unknown, values?: unknown, callback?: unknown) {
     this.layer = layer
     this.config = config as string | QueryConfig | Submittable
-    this.values = Array.isArray(values) ? values : undefined
     // it may leave later: what the caller does with its objects until then is not about it
-    if (layer === 'pg') this.#keep()
+    const isKept = layer === 'pg'
+    this.values = Array.isArray(values) ? (isKept ? values.slice() : values) : undefined
+    if (isKept) this.#keep()
     this.callback = (callback ||
       (typeof values === 'function' ? values : this.#callbackIn(config))) as Callback | undefined
     const { text } = this
@@ -152,7 +153,7 @@ function copyOf(given: object): QueryConfig {
   const copy: Record<string, unknown> = {}
   for (const key of CONFIG_KEYS) {
     const value = (given as Record<string, unknown>)[key]
-    if (value !== undefined) copy[key] = value
+    if (value !== undefined) copy[key] = Array.isArray(value) ? value.slice() : value
   }
   return copy
 }
