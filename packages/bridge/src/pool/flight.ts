@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers'
 import { StatementSkippedError } from '../errors.ts'
 import { writeCommands } from './encoded.ts'
 import { perClass } from './per-class.ts'

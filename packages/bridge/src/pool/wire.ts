@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers'
 import { notSent } from '../errors.ts'
 import type { Frame } from '../transaction/frame.ts'
 import { Cancelling } from './cancelling.ts'
