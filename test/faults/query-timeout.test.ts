@@ -1,6 +1,11 @@
-import type { PoolClient } from 'pg'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { type PoolClient, Query } from 'pg'
+import { from as copyFrom } from 'pg-copy-streams'
+import Cursor from 'pg-cursor'
+import QueryStream from 'pg-query-stream'
 import { TransactionAbortedError } from 'shared-connection'
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type App, useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 import { type Speaker, speakers, worlds } from '../setup/worlds.ts'
@@ -144,5 +149,74 @@ describe('a pool with a query_timeout', () => {
     expect(report.error?.cause).toMatchObject({ message: TOO_SLOW })
     expect(app.transcript.lines()).toEqual(['begin', 'insert late', 'commit'])
     await expectOver(app, speaker)
+  })
+})
+
+/** Queries that speak the protocol themselves, each used until its end. */
+const objects: readonly { name: string; use: (client: PoolClient) => Promise<unknown> }[] = [
+  {
+    name: 'a cursor',
+    async use(client) {
+      const cursor = client.query(new Cursor('select 1'))
+      await cursor.read(10)
+      await cursor.close()
+    },
+  },
+  {
+    name: 'a query stream',
+    use: (client) => client.query(new QueryStream('select 1')).toArray(),
+  },
+  {
+    name: 'a COPY',
+    use: (client) =>
+      pipeline(Readable.from(['a\n']), client.query(copyFrom('copy note (text) from stdin'))),
+  },
+  {
+    // an error that it told of later would be heard by nobody
+    name: 'a query object',
+    use: (client) =>
+      new Promise((resolve) => {
+        client.query(new Query('select 1')).on('end', resolve)
+      }),
+  },
+]
+
+describe.each(objects)('the clock of $name, in a pool with a query_timeout,', ({ use }) => {
+  const app = useApp({ pool: { max: 1, query_timeout: 1000 } })
+
+  beforeEach(async () => {
+    pid = await session(app)
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    return () => vi.useRealTimers()
+  })
+
+  async function useIt(): Promise<void> {
+    const client = await app.pool.connect()
+    await client.query('begin')
+    await use(client)
+    await client.query('rollback')
+    client.release()
+  }
+
+  test.each(speakers)('is not held against a later transaction of $name', async (speaker) => {
+    await useIt()
+    vi.advanceTimersByTime(600)
+    await speaker.block(app, async () => {
+      await speaker.note(app, 'innocent')
+      const running = app.pool.query('select pg_sleep(0.1)')
+      // it has left by then
+      await new Promise(process.nextTick)
+      vi.advanceTimersByTime(600)
+      await running
+    })
+    expect(await session(app)).toBe(pid)
+    expect(await app.rows()).toEqual(['innocent'])
+  })
+
+  test('hits nothing while nothing is under way, and nothing behind that', async () => {
+    await useIt()
+    vi.advanceTimersByTime(1500)
+    await app.shared.transaction(() => app.pool.query('select pg_sleep(0.1)'))
+    expect(await session(app)).toBe(pid)
   })
 })

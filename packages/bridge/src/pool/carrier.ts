@@ -16,6 +16,9 @@ export class Carrier implements Submittable {
   #takesData = false
   #socket: PgConnection['stream'] | undefined
   #sent = 0
+  #isOver = false
+  /** Written by clients with a `query_timeout`: it stops their clock. */
+  callback: (() => void) | undefined
   /** Written by clients that answer in binary. */
   binary: unknown
 
@@ -89,13 +92,22 @@ export class Carrier implements Submittable {
   }
 
   handleError(error: unknown, connection: PgConnection): void {
+    // what was given up after a time may fail for that
+    if (this.#isOver) return
     this.#query.handleError(error, connection)
-    this.#done(error)
+    this.#end(error)
   }
 
   handleReadyForQuery(connection: PgConnection): void {
     this.#query.handleReadyForQuery(connection)
-    this.#done()
+    this.#end()
+  }
+
+  #end(error?: unknown): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.callback?.()
+    this.#done(error)
   }
 }
 

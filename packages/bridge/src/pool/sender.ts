@@ -112,7 +112,7 @@ export class Sender {
   #carry(statement: Statement, done: Done): void {
     const { config, origin } = statement
     const carrier = new Carrier(config as Submittable, origin, (error) => {
-      this.carrier = undefined
+      if (this.carrier === carrier) this.carrier = undefined
       done(error, acknowledged(''))
     })
     this.carrier = carrier

@@ -264,7 +264,8 @@ export class Wire {
     this.#current = trip
     const land: Done = (error, result) => {
       // a transaction must not wait for what it will not keep
-      if (trip.frame !== undefined && isReadTimeout(error)) this.#cancel(error)
+      const isHere = this.#current === trip && trip.frame !== undefined
+      if (isHere && isReadTimeout(error)) this.#cancel(error)
       this.#land(trip, error, result)
     }
     trip.run(() => {
