@@ -1,4 +1,5 @@
 import type { PoolClient } from 'pg'
+import Cursor from 'pg-cursor'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { notes, useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
@@ -55,6 +56,7 @@ describe('a client whose query() somebody has wrapped', () => {
         if (sent.text?.includes('cached')) {
           return Promise.resolve({ command: 'SELECT', rowCount: 1, rows: ['cached'], fields: [] })
         }
+        if (sent.text?.includes('wrong')) sent.text = sent.text.replace('wrong', 'right')
         return query(sent, ...rest)
       }
       Object.assign(client, { query: wrapped })
@@ -67,6 +69,19 @@ describe('a client whose query() somebody has wrapped', () => {
       const error = await failureOf(app.pool.query('select 1 as forbidden'))
       expect(error.message).toBe('refused')
       expect((await app.pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+    }
+    await (is ? app.shared.transaction(ask) : ask())
+  })
+
+  test.each([false, true])('may change what is sent (in a transaction: %s)', async (is) => {
+    const right = { rows: [{ a: 'right' }] }
+    const ask = async (): Promise<void> => {
+      expect(await app.pool.query(`select 'wrong' as a`)).toMatchObject(right)
+      const client = await app.pool.connect()
+      const cursor = client.query(new Cursor(`select 'wrong' as a`))
+      expect({ rows: await cursor.read(1) }).toEqual(right)
+      await cursor.close()
+      client.release()
     }
     await (is ? app.shared.transaction(ask) : ask())
   })

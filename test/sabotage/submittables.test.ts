@@ -84,3 +84,24 @@ test('a callback beside a query object is called', { timeout: 1000 }, async () =
   expect(await app.rows()).toEqual([])
   expect(app.transcript.lines()).toEqual(['select'])
 })
+
+describe.each([
+  { place: 'outside a transaction', run: (fn: () => Promise<unknown>) => fn() },
+  { place: 'in a transaction', run: (fn: () => Promise<unknown>) => app.shared.transaction(fn) },
+])('a query object with a name, $place,', ({ place, run }) => {
+  test('can be sent again where it has failed, and shares its name', async () => {
+    const table = place.replaceAll(' ', '_')
+    const named = { name: place, text: `select * from ${table}` }
+    const send = () => run(() => submit(new Query(named)))
+    expect(await failureOf(send())).toMatchObject({ code: '42P01' })
+    await app.observer.query(`create table ${table} (x int)`)
+    app.transcript.clear()
+    await send()
+    await send()
+    expect((await app.pool.query(named)).rows).toEqual([])
+    const other = failureOf(app.pool.query({ name: place, text: 'select 1' }))
+    expect((await other).message).toContain('must be unique')
+    const { rows } = await app.pool.query('select name from pg_prepared_statements')
+    expect(rows.map(({ name }) => name as string).filter((name) => name === place)).toHaveLength(1)
+  })
+})

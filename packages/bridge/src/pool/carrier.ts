@@ -45,6 +45,20 @@ export class Carrier implements Submittable {
     return !writableEnded && writableLength === 0
   }
 
+  /** The client books on its name and text what the server has prepared, or failed to. */
+  get name(): unknown {
+    return (this.#query as { name?: unknown }).name
+  }
+
+  get text(): string {
+    return this.#query.text ?? ''
+  }
+
+  /** Somebody who wraps a client may write into what that is to send. */
+  set text(text: string) {
+    this.#query.text = text
+  }
+
   /** The client hands its type parsers to a query through its result. */
   get _result(): unknown {
     return (this.#query as { _result?: unknown })._result

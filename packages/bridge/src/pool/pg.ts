@@ -20,7 +20,7 @@ export interface QueryConfig {
 
 /** A query that speaks the protocol itself: a cursor, a COPY stream, a flight of the bridge. */
 export interface Submittable {
-  readonly text?: string
+  text?: string
   submit(connection: PgConnection): Error | null | undefined | void
   handleRowDescription(message: unknown, connection: PgConnection): void
   handleDataRow(message: unknown, connection: PgConnection): void
