@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { Query, type QueryResult } from 'pg'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { notes, useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
@@ -179,5 +180,32 @@ describe.each(layers)('a prepared statement of %s that the server has forgotten'
     await app.shared.withClient((client) => client.query('discard all'))
     expect(await failureOf(app.orm.transaction(() => send(name)))).toMatchObject({ code: '26000' })
     await app.orm.transaction(async () => expect(await send(name)).toHaveLength(1))
+  })
+})
+
+/** Sends a query object of pg, and keeps all that it is told. */
+async function submit(query: { name: string; text: string }): Promise<unknown[]> {
+  const told: unknown[] = []
+  const client = await app.pool.connect()
+  await new Promise<void>((resolve) => {
+    const tell = (error: Error | null, result: QueryResult): void => {
+      told.push(error ?? result.rows)
+      resolve()
+    }
+    client.query(new Query(query, undefined as never, tell as never))
+  })
+  client.release()
+  // behind whatever may follow
+  await app.pool.query('select')
+  return told
+}
+
+describe.each(places)('a query object with a name, %s,', (_, speaker) => {
+  test('that another layer has taken is answered under another', async () => {
+    await inside(speaker, async () => {
+      await ways.drizzle(name)
+      expect(await submit({ name, text: 'select 1 as one' })).toEqual([[{ one: 1 }]])
+    })
+    expect(await prepared()).toEqual([name, expect.stringMatching(/^sc_\d+$/)])
   })
 })

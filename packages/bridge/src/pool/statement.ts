@@ -76,7 +76,9 @@ export class Statement {
 
   /** Sends it under another name. */
   rename(name: string): void {
-    this.config = { ...copyOf(this.config as QueryConfig), name }
+    // a query that speaks the protocol itself is who has to be answered
+    if (this.isSubmittable) Object.assign(this.config, { name })
+    else this.config = { ...copyOf(this.config as QueryConfig), name }
   }
 
   #keep(): void {
