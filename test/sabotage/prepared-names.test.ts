@@ -209,3 +209,15 @@ describe.each(places)('a query object with a name, %s,', (_, speaker) => {
     expect(await prepared()).toEqual([name, expect.stringMatching(/^sc_\d+$/)])
   })
 })
+
+test('a query object whose table has changed is told so once, and works the next time', async () => {
+  const query = { name, text: `insert into note (text) values ('q') returning *` }
+  await submit({ ...query })
+  await app.observer.query('delete from note')
+  await app.observer.query('alter table note alter column text type varchar')
+  expect(await submit({ ...query })).toMatchObject([{ code: '0A000' }])
+  expect(await app.rows()).toEqual([])
+  expect(await submit({ ...query })).toMatchObject([[{ text: 'q' }]])
+  expect(await app.rows()).toEqual(['q'])
+  await app.observer.query('alter table note alter column text type text')
+})

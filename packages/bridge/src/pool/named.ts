@@ -27,7 +27,8 @@ export function sendNamed(connection: Connection, statement: Statement): Promise
     try {
       return await attempt(statement, first)
     } catch (error) {
-      if (!connection.names.hasFailed(name, error)) throw error
+      // what was told of its error itself is not sent again behind that
+      if (!connection.names.hasFailed(name, error) || statement.isDelivered) throw error
       await forget()
       return attempt(statement)
     }
