@@ -52,9 +52,11 @@ function extend(Query: QueryClass): FlightClass {
     declare others: readonly PgQuery[]
     /** Which of the others is answered now. */
     declare other: PgQuery | undefined
-    /** Its own name and text: the client books what is parsed on those of the query that is answered. */
+    /** Its own name: the client books what is parsed on that of the query that is answered. */
     declare ownName: string | undefined
-    declare ownText: string
+    declare text: string
+    /** The texts of the names that are new in it. */
+    declare prepared: Readonly<Record<string, string>> | undefined
 
     /** The client reads it from what it is given to send. */
     declare query_timeout: number | undefined
@@ -67,6 +69,7 @@ function extend(Query: QueryClass): FlightClass {
       this.other = undefined
       this.isWhole = false
       this.refusal = undefined
+      this.prepared = undefined
       this.landed = 0
       this.written = false
       this.onWrite = undefined
@@ -82,14 +85,6 @@ function extend(Query: QueryClass): FlightClass {
 
     override set name(name: string | undefined) {
       this.ownName = name
-    }
-
-    override get text(): string {
-      return this.other?.text ?? this.ownText
-    }
-
-    override set text(text: string) {
-      this.ownText = text
     }
 
     override requiresPreparation(): boolean {
@@ -109,6 +104,7 @@ function extend(Query: QueryClass): FlightClass {
       if (refusal) return refusal
       this.others = this.others.filter((query) => this.#accepts(query, connection, recorder))
       if (this.isWhole && this.refusal) return this.refusal
+      this.prepared = recorder.prepared
 
       this.onWrite?.()
       this.written = true
@@ -161,6 +157,7 @@ function extend(Query: QueryClass): FlightClass {
     }
 
     override handleReadyForQuery(connection: PgConnection): void {
+      this.#bookTexts(connection)
       for (const query of this.#takeOthers()) query.handleReadyForQuery(connection)
       super.handleReadyForQuery(connection)
     }
@@ -169,6 +166,7 @@ function extend(Query: QueryClass): FlightClass {
       // pg's query reports a value that it can not serialise itself, and `submit` does so again
       if (connection instanceof Recorder) return
       if (!this.written) return this.#refuse(error, connection)
+      this.#bookTexts(connection)
       // with COMMIT among them nothing can be lost any more
       const all = this.riders.length + 1 + this.others.length
       if (this.isWhole && this.landed === all) return this.handleReadyForQuery(connection)
@@ -202,7 +200,15 @@ function extend(Query: QueryClass): FlightClass {
       if (!this.isWhole) return super.handleError(error, connection)
       tellSkipped(this.#takeOthers(), error, connection)
       const isOwn = this.refusal === undefined
-      super.handleError(isOwn ? error : new StatementSkippedError(this.ownText, error), connection)
+      super.handleError(isOwn ? error : new StatementSkippedError(this.text, error), connection)
+    }
+
+    /** The client has booked each name that was parsed, but on the text of this query. */
+    #bookTexts({ parsedStatements }: PgConnection): void {
+      if (this.prepared === undefined) return
+      for (const [name, text] of Object.entries(this.prepared)) {
+        if (Object.hasOwn(parsedStatements, name)) parsedStatements[name] = text
+      }
     }
 
     /** The others, each of which is told once. */

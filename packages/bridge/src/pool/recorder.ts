@@ -94,6 +94,11 @@ export class Recorder {
     this.failure = null
   }
 
+  /** The texts of the names that are new in it. */
+  get prepared(): Readonly<Record<string, string>> | undefined {
+    return this.#names.length === 0 ? undefined : this.submittedNamedStatements
+  }
+
   replay(connection: PgConnection): void {
     if (this.#names.length > 0) {
       Object.assign(connection.submittedNamedStatements, this.submittedNamedStatements)
