@@ -9,7 +9,7 @@ import {
   type QueryClass,
   type QueryConfig,
 } from './pg.ts'
-import { reasonOf, Recorder } from './recorder.ts'
+import { Recorder } from './recorder.ts'
 
 /** A query that takes control statements with it in front, and other queries behind, before one Sync. */
 export interface Flight extends PgQuery {
@@ -233,47 +233,5 @@ function hasName({ name }: PgQuery): boolean {
 function tellSkipped(queries: readonly PgQuery[], cause: unknown, connection: PgConnection): void {
   for (const query of queries) {
     query.handleError(new StatementSkippedError(query.text ?? '', cause), connection)
-  }
-}
-
-/** The class of the queries that are sent in a transaction alone. */
-export const loneClass = perClass(extendToLone)
-
-function extendToLone(Query: QueryClass): QueryClass {
-  return class extends Query {
-    declare failure: unknown
-    declare query_timeout: number | undefined
-
-    constructor(config: unknown, values?: unknown) {
-      super(config, values)
-      this.query_timeout = (config as QueryConfig | undefined)?.query_timeout
-    }
-
-    override handleError(error: unknown, connection: PgConnection): void {
-      this.failure = reasonOf(error)
-      super.handleError(this.failure, connection)
-    }
-  }
-}
-
-/** The class of the queries that go along with a flight. */
-export const partClass = perClass(extendToPart)
-
-function extendToPart(Query: QueryClass): QueryClass {
-  return class extends loneClass(Query) {
-    override submit(connection: PgConnection): Error | null | undefined | void {
-      // what needs no preparation alone is answered as text
-      if (!super.requiresPreparation()) this.binary = false
-      return super.submit(connection)
-    }
-
-    override requiresPreparation(): boolean {
-      return true
-    }
-
-    override handleError(error: unknown, connection: PgConnection): void {
-      // the flight reports it, once
-      if (!(connection instanceof Recorder)) super.handleError(error, connection)
-    }
   }
 }

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import { Carrier, leftStream } from './carrier.ts'
-import { type Flight, flightClass, loneClass, partClass } from './flight.ts'
+import { type Flight, flightClass } from './flight.ts'
+import { loneClass, partClass } from './part.ts'
 import {
   acknowledged,
   type PgClient,
