@@ -1,4 +1,9 @@
-import { ControlStatementError, describe, TransactionOptionError } from '../errors.ts'
+import {
+  InvalidArgumentError,
+  ControlStatementError,
+  describe,
+  TransactionOptionError,
+} from '../errors.ts'
 import type { Frame } from '../transaction/frame.ts'
 import type { Statement } from './statement.ts'
 
@@ -37,5 +42,14 @@ export function heldError(): ControlStatementError {
   return new ControlStatementError(
     'a statement was sent inside withClient(), which holds the connection until it ends, so it would wait for ever. ' +
       'Use the client that withClient() gives. Nothing was sent',
+  )
+}
+
+/** The error for a client that was handed a copy of a query of the bridge. */
+export function copiedError(): InvalidArgumentError {
+  return new InvalidArgumentError(
+    'pg was given a copy of the query that the bridge has sent: the query() of this client is wrapped, or that of a class of its own. ' +
+      'BEGIN, and the statements that leave together, go with the query itself, so a copy would run outside the transaction. ' +
+      'Give on the very object that query() is given. Nothing was sent',
   )
 }

@@ -11,6 +11,7 @@ import {
   type Submittable,
 } from './pg.ts'
 import type { Rider } from './queue.ts'
+import { copiedError } from './refusals.ts'
 import type { Statement } from './statement.ts'
 import type { Trip } from './trip.ts'
 
@@ -185,14 +186,29 @@ export class Sender {
     const land: Done = (error, result) => {
       if (hasLanded) return
       hasLanded = true
-      // refused before anything was written: all that was with it waits for the next statement
-      if (!flight.written) this.#putBack(flight.isWhole ? riders : [...riders, ...others])
-      else landing?.(flight.landed, error)
+      if (landing === undefined) {
+        const reason = flight.isCopied(error) ? copiedError() : error
+        this.#keepBack(flight, riders, others, reason)
+        return done(reason, result)
+      }
+      landing(flight.landed, error)
       done(error, result)
     }
     const answered: PgQuery['callback'] = (error, result) => land(error ?? undefined, result)
     flight.callback = answered
     this.#submit(flight, land)
+  }
+
+  /** Nothing of a flight was written: what was with it waits for the next statement. */
+  #keepBack(
+    flight: Flight,
+    riders: readonly Rider[],
+    others: readonly Trip[],
+    error: unknown,
+  ): void {
+    const isLost = flight.isWhole && error !== undefined
+    this.#putBack(isLost ? riders : [...riders, ...others])
+    if (isLost) flight.skipOthers(error, this.#client.connection)
   }
 
   async #await(answer: Promise<unknown>, query: Submittable, land: Done): Promise<void> {
