@@ -97,6 +97,16 @@ describe.each(joining)('with $name', ({ options }) => {
       expect(await app.rows()).toEqual(['b'])
     })
 
+    test('is told that COMMIT was one, where that was copied', async () => {
+      copies = false
+      await app.shared.transaction(async () => {
+        await note(app, 'a')
+        copies = true
+      })
+      expect(sent()).toEqual(['begin', 'insert', expect.stringMatching(/^commit/)])
+      expect(await app.rows()).toEqual(['a'])
+    })
+
     test('is told of values that are no list as without it', async () => {
       const values = 'a' as unknown as unknown[]
       const failing = app.shared.transaction(() => {

@@ -52,14 +52,16 @@ export async function sendCommit(
   const commit = new Statement(layer, 'commit')
   commit.endsBatch = connection.wire.queue.isGathering
   let sent = false
+  let answer: string | undefined
   try {
-    await connection.command(commit, frame, () => (sent = true))
+    answer = (await connection.command(commit, frame, () => (sent = true))).command
   } catch (error) {
     // The tag may have come though the connection broke behind it: that is an answer.
     if (error instanceof StatementSkippedError) return { outcome: 'skipped', failure: error.cause }
     if (commit.tag === undefined) return failed(frame, error, doubt, sent)
   }
-  const outcome = outcomeOfCommit(commit.tag ?? '')
+  // somebody who wraps the client may have sent a copy, and given back what the server answered to that
+  const outcome = outcomeOfCommit(commit.tag ?? answer ?? '')
   return outcome === 'committed' ? { outcome } : { outcome, failure: aborted(frame) }
 }
 
