@@ -205,7 +205,7 @@ describe.each(objects)('the clock of $name, in a pool with a query_timeout,', ({
       await speaker.note(app, 'innocent')
       const running = app.pool.query('select pg_sleep(0.1)')
       // it has left by then
-      await new Promise(process.nextTick)
+      await new Promise<void>((resolve) => process.nextTick(resolve))
       vi.advanceTimersByTime(600)
       await running
     })

@@ -29,7 +29,7 @@ test('what waits for a BEGIN that is refused is told so while the clock stands',
   const failing = app.shared.transaction(async () => {
     const first = note(app, 'a')
     // it has left with BEGIN by then
-    await new Promise(process.nextTick)
+    await new Promise<void>((resolve) => process.nextTick(resolve))
     fates = await fatesOf([first, note(app, 'b')])
   })
   expect((await failureOf(failing)).cause).toMatchObject({ code: '42601' })
