@@ -54,8 +54,10 @@ export class Statement {
     const isKept = layer === 'pg'
     this.values = Array.isArray(values) ? (isKept ? values.slice() : values) : undefined
     if (isKept) this.#keep()
-    this.callback = (callback ||
-      (typeof values === 'function' ? values : this.#callbackIn(config))) as Callback | undefined
+    const inConfig = isKept ? this.#callbackIn(config) : undefined
+    this.callback = (callback || (typeof values === 'function' ? values : inConfig)) as
+      | Callback
+      | undefined
     const { text } = this
     // with values or a name the protocol guarantees one command
     const isGuaranteed = this.parameters.length > 0 || this.name !== undefined
