@@ -220,3 +220,45 @@ describe.each(objects)('the clock of $name, in a pool with a query_timeout,', ({
     expect(await session(app)).toBe(pid)
   })
 })
+
+describe('what was given up', () => {
+  const app = useApp({ pool: { max: 1, query_timeout: 200 } })
+
+  test('is cancelled alone, where it was COMMIT, and nothing that comes behind it', async () => {
+    await app.observer.query(`
+      create function nap() returns trigger language plpgsql as $$
+        begin perform pg_sleep(600); return null; end $$;
+      create constraint trigger nap after insert on note deferrable initially deferred
+        for each row when (new.text = 'late') execute function nap()`)
+    const client = await app.pool.connect()
+    client.on('error', () => {})
+    await client.query('begin')
+    await client.query(`insert into note (text) values ('late')`)
+    const failure = await failureOf(client.query('commit'))
+    expect(failure.cause).toMatchObject({ message: TOO_SLOW })
+    // longer than a request to cancel waits before it is repeated
+    const wanted = { text: 'select pg_sleep(1)', query_timeout: 10_000 }
+    expect(await client.query(wanted)).toMatchObject({ rowCount: 1 })
+    client.release()
+    expect(await app.rows()).toEqual([])
+  })
+  test.each(['outside', 'inside'])('is told once to a query object, %s', async (where) => {
+    const told: unknown[] = []
+    const ask = (): Promise<void> =>
+      new Promise((resolve) => {
+        const callback = (error: Error | null, result: unknown): void => {
+          told.push(error?.message ?? result)
+          resolve()
+        }
+        client.query(new Query('select pg_sleep(0.6)', callback as never))
+      })
+    const client = await app.pool.connect()
+    if (where === 'inside') await client.query('begin')
+    await ask()
+    // behind it
+    const last = where === 'inside' ? 'rollback' : 'select 1'
+    await client.query({ text: last, query_timeout: 10_000 } as { text: string })
+    client.release()
+    expect(told).toEqual([TOO_SLOW])
+  })
+})

@@ -113,6 +113,7 @@ export class Carrier implements Submittable {
   }
 
   handleReadyForQuery(connection: PgConnection): void {
+    if (this.#isOver) return
     this.#query.handleReadyForQuery(connection)
     this.#end()
   }

@@ -1,8 +1,18 @@
 import type { PgClient } from './pg.ts'
 
 /** Whether the server waits for the next statement; what has closed will say nothing more. */
-export function isIdle(client: PgClient): boolean {
+function isIdle(client: PgClient): boolean {
   return client.readyForQuery !== false || client.connection.stream.destroyed === true
+}
+
+/**
+ * Gives back whether the server is done with what it runs now, which may run on when `pg` has given it
+ * up. What the client is busy with behind that is another's.
+ */
+export function answerOf(client: PgClient): () => boolean {
+  let isAnswered = isIdle(client)
+  client.connection.once('readyForQuery', () => (isAnswered = true))
+  return () => isAnswered || isIdle(client)
 }
 
 /**

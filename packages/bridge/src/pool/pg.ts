@@ -56,6 +56,7 @@ export interface PgConnection {
   sync(): void
   query(text: string): void
   sendCopyFail(message: string): void
+  once(event: 'readyForQuery', listener: () => void): unknown
 }
 
 /** The message that carries a statement's values. */

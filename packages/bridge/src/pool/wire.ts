@@ -4,7 +4,7 @@ import type { Frame } from '../transaction/frame.ts'
 import { Cancelling } from './cancelling.ts'
 import type { Carrier } from './carrier.ts'
 import type { Flight } from './flight.ts'
-import { isIdle } from './idle.ts'
+import { answerOf } from './idle.ts'
 import { acknowledged, isReadTimeout, type PgClient, type QueryResult } from './pg.ts'
 import type { Gathering } from './gathering.ts'
 import { Queue, type Rider } from './queue.ts'
@@ -209,8 +209,8 @@ export class Wire {
 
   #cancel(reason: unknown): void {
     const trip = this.#current
-    // what pg has given up may run on when its trip is over
-    this.#cancelling.start(reason, () => this.#current !== trip && isIdle(this.#client))
+    const isAnswered = answerOf(this.#client)
+    this.#cancelling.start(reason, () => this.#current !== trip && isAnswered())
   }
 
   /** Tells a trip what the server has answered. */
