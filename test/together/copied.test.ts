@@ -17,13 +17,19 @@ interface Sent {
 let copies = true
 
 /** Ways to copy what is to be sent. */
-const ways: readonly { name: string; copy: (sent: Sent) => object }[] = [
+const ways: readonly { name: string; copy: (sent: Sent) => object | string }[] = [
   { name: 'spreads it', copy: (sent) => ({ ...sent, text: `${sent.text} /* app */` }) },
   { name: 'takes what it knows', copy: ({ text, values }) => ({ text, values }) },
+  { name: 'gives on its text alone', copy: ({ text }) => text },
+  {
+    name: 'writes a text of its own',
+    copy: (sent) => ({ ...sent, text: sent.text.replace('note', 'public.note') }),
+  },
+  { name: 'maps its values', copy: (sent) => ({ ...sent, values: sent.values?.map(String) }) },
 ]
 
 /** Has the clients of an application give on copies. */
-function copyAt({ pool }: App, copy: (sent: Sent) => object): void {
+function copyAt({ pool }: App, copy: (sent: Sent) => object | string): void {
   pool.on('connect', (client: PoolClient) => {
     const query = client.query.bind(client) as (...args: unknown[]) => unknown
     const wrapped = (given: Sent, ...rest: unknown[]): unknown =>
@@ -115,5 +121,31 @@ describe.each(joining)('with $name', ({ options }) => {
       })
       expect((await failureOf(failing)).message).toBe('Query values must be an array')
     })
+  })
+})
+
+describe.each(joining)('with $name', ({ options }) => {
+  const { app, sent, clear } = useRecordedApp(options)
+
+  test('what query() changes in place is sent so, and what it sends of its own in front', async () => {
+    const seen: unknown[] = []
+    app.pool.on('connect', (client: PoolClient) => {
+      const query = client.query.bind(client) as (...args: unknown[]) => unknown
+      const wrapped = (given: { values?: unknown[] }, ...rest: unknown[]): unknown => {
+        seen.push(given.values)
+        if (given.values) given.values = given.values.map((value) => `sealed ${String(value)}`)
+        void query(`set application_name = 'tenant'`)
+        return query(given, ...rest)
+      }
+      Object.assign(client, { query: wrapped })
+    })
+    clear()
+    await app.shared.transaction(async () => {
+      await note(app, 'a')
+      await note(app, 'b')
+    })
+    expect(seen).toEqual([['a'], ['b'], undefined])
+    expect(await app.rows()).toEqual(['sealed a', 'sealed b'])
+    expect(sent()).toEqual(['set', 'begin', 'insert', 'set', 'insert', 'set', 'commit'])
   })
 })

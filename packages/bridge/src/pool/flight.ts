@@ -4,7 +4,6 @@ import { writeCommands } from './encoded.ts'
 import { perClass } from './per-class.ts'
 import {
   isServerError,
-  refusesValues,
   type PgConnection,
   type PgQuery,
   type QueryClass,
@@ -26,14 +25,9 @@ export interface Flight extends PgQuery {
   onWrite: (() => void) | undefined
   /** Whether anything was written. A query that is refused before leaves all the others behind. */
   readonly written: boolean
-  /** Whether an error is that of a copy of it, which was refused. */
-  isCopied(error: unknown): boolean
   /** Tells the others that they will not run, since this one did not. */
   skipOthers(cause: unknown, connection: PgConnection): void
 }
-
-/** What a flight has for values until it is written: pg refuses a copy with these, unsent. */
-const NOT_TO_COPY = {}
 
 type FlightClass = new (config: unknown, values?: unknown) => Flight
 
@@ -63,9 +57,6 @@ function extend(Query: QueryClass): FlightClass {
     /** Its own name: the client books what is parsed on that of the query that is answered. */
     declare ownName: string | undefined
     declare text: string
-    declare values: unknown
-    /** Its own values: what copies it leaves them behind, as it leaves what rides with it. */
-    #values: unknown
     /** The texts of the names that are new in it. */
     declare prepared: Readonly<Record<string, string>> | undefined
 
@@ -84,8 +75,6 @@ function extend(Query: QueryClass): FlightClass {
       this.landed = 0
       this.written = false
       this.onWrite = undefined
-      this.#values = this.values
-      this.values = NOT_TO_COPY
     }
 
     get #isOwnTurn(): boolean {
@@ -108,13 +97,11 @@ function extend(Query: QueryClass): FlightClass {
       // Names are checked and values serialised before anything is written: if that fails, nothing
       // was sent, and the control statements can ride with another query.
       this.landed = this.riders.length
-      this.values = this.#values
       // what needs no preparation alone is answered as text
       if (!super.requiresPreparation()) this.binary = false
       const isNamed = this.ownName !== undefined || this.others.some(hasName)
       const recorder = new Recorder(connection, isNamed)
       const refusal = super.submit(recorder as unknown as PgConnection) ?? recorder.failure
-      this.values = NOT_TO_COPY
       this.landed = 0
       if (refusal) return refusal
       this.others = this.others.filter((query) => this.#accepts(query, connection, recorder))
@@ -216,11 +203,6 @@ function extend(Query: QueryClass): FlightClass {
       this.skipOthers(error, connection)
       const isOwn = this.refusal === undefined
       super.handleError(isOwn ? error : new StatementSkippedError(this.text, error), connection)
-    }
-
-    isCopied(error: unknown): boolean {
-      const isOwn = Boolean(this.#values) && !Array.isArray(this.#values)
-      return !isOwn && refusesValues(error)
     }
 
     skipOthers(cause: unknown, connection: PgConnection): void {

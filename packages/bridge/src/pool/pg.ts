@@ -137,11 +137,6 @@ export function isReadTimeout(error: unknown): boolean {
   return error instanceof Error && error.message === 'Query read timeout'
 }
 
-/** Whether `pg` has refused values that are no list. It has no code for that either. */
-export function refusesValues(error: unknown): boolean {
-  return error instanceof Error && error.message === 'Query values must be an array'
-}
-
 /** What the bridge answers to a control command that needs no trip to the server. */
 export function acknowledged(command: string): QueryResult {
   return { command, rowCount: null, rows: [], fields: [] }

@@ -10,8 +10,8 @@ import {
   type QueryResult,
   type Submittable,
 } from './pg.ts'
+import { QueueGuard } from './queue-guard.ts'
 import type { Rider } from './queue.ts'
-import { copiedError } from './refusals.ts'
 import type { Statement } from './statement.ts'
 import type { Trip } from './trip.ts'
 
@@ -29,6 +29,7 @@ export class Sender {
   readonly #putBack: (items: readonly (Rider | Trip)[]) => void
   readonly #end: (reason: Error) => void
   readonly #settle: (trip: Trip, error: unknown, result?: QueryResult) => void
+  readonly #guard: QueueGuard
   /** What keeps the connection to itself until it is done. */
   carrier: Carrier | undefined
 
@@ -46,6 +47,7 @@ export class Sender {
   ) {
     this.#end = end
     this.#client = client
+    this.#guard = new QueueGuard(client)
     this.#send = send
     this.#onRide = onRide
     this.#settle = settle
@@ -172,6 +174,7 @@ export class Sender {
   ): void {
     let landing: ReturnType<OnRide> | undefined
     const onWrite = (): void => {
+      this.#guard.stop()
       landing = this.#onRide(riders)
       onSend?.()
       // but for those that could not be written
@@ -186,16 +189,14 @@ export class Sender {
     const land: Done = (error, result) => {
       if (hasLanded) return
       hasLanded = true
-      if (landing === undefined) {
-        const reason = flight.isCopied(error) ? copiedError() : error
-        this.#keepBack(flight, riders, others, reason)
-        return done(reason, result)
-      }
-      landing(flight.landed, error)
+      this.#guard.stop()
+      if (landing === undefined) this.#keepBack(flight, riders, others, error)
+      else landing(flight.landed, error)
       done(error, result)
     }
     const answered: PgQuery['callback'] = (error, result) => land(error ?? undefined, result)
     flight.callback = answered
+    this.#guard.expect(flight)
     this.#submit(flight, land)
   }
 
