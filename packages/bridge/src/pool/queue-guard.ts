@@ -40,7 +40,9 @@ export class QueueGuard {
     const awaited = this.#awaited
     if (awaited === undefined || query === awaited) return false
     const { text, values, callback } = awaited
-    const isHere = values !== undefined && query.values === values
-    return isHere || query.callback === callback || !query.text || query.text.includes(text ?? '')
+    const sharesValues = values !== undefined && query.values === values
+    return (
+      sharesValues || query.callback === callback || !query.text || query.text.includes(text ?? '')
+    )
   }
 }
