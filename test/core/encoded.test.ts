@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { describe, expect, test } from 'vitest'
-import { encoded } from '../../packages/bridge/src/pool/encoded.ts'
+import { encoded } from '../../packages/bridge/src/protocol/control-messages.ts'
 
 interface Speaker {
   parse(message: { text: string }): void

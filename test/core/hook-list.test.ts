@@ -5,7 +5,7 @@ import {
   HookList,
   runHooks,
 } from '../../packages/bridge/src/transaction/hooks.ts'
-import { type Outcome, outcomeOfCommit } from '../../packages/bridge/src/transaction/outcome.ts'
+import { type Outcome, outcomeOfCommit } from '../../packages/bridge/src/outcome.ts'
 import { Link } from '../../packages/bridge/src/transaction/scope.ts'
 
 const KINDS: readonly HookKind[] = [

@@ -1,5 +1,9 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { linesOf, originAbove, originHere } from '../../packages/bridge/src/transaction/origin.ts'
+import {
+  linesOf,
+  originAbove,
+  originHere,
+} from '../../packages/bridge/src/transaction/call-site.ts'
 
 const before = Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit') as PropertyDescriptor
 afterEach(() => {

@@ -4,7 +4,7 @@ import {
   assertSameSettings,
   settingsOf,
   type SharedConnectionOptions,
-} from '../../packages/bridge/src/pool/settings.ts'
+} from '../../packages/bridge/src/settings.ts'
 
 describe('settings', () => {
   test('have defaults', () => {

@@ -1,6 +1,6 @@
 import type { Frame, FrameState } from './transaction/frame.ts'
-import { linesOf, type Origin } from './transaction/origin.ts'
-import type { Outcome } from './transaction/outcome.ts'
+import { linesOf, type Origin } from './transaction/call-site.ts'
+import type { Outcome } from './outcome.ts'
 
 const BRAND = Symbol.for('shared-connection.error')
 

@@ -55,7 +55,7 @@ export type {
   SharedControlledTransactionBuilder,
   SharedTransactionBuilder,
 } from './kysely/types.ts'
-export type { SharedConnectionOptions } from './pool/settings.ts'
+export type { SharedConnectionOptions } from './settings.ts'
 export type {
   ClientOf,
   SharedConnection,
@@ -65,7 +65,7 @@ export type {
 export { shareConnection } from './shared/shared-pool.ts'
 export type { AccessMode, IsolationLevel, TransactionModes } from './sql/control-command.ts'
 export type { FrameState, Layer } from './transaction/frame.ts'
-export type { Outcome } from './transaction/outcome.ts'
+export type { Outcome } from './outcome.ts'
 export type { HookFunction, HookOptions, Hooks } from './transaction/register-hook.ts'
 export type { BatchItem, BatchResults } from './shared/batch.ts'
 export type { RetryOptions } from './shared/retry.ts'

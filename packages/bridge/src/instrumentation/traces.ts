@@ -1,5 +1,5 @@
 import type { Frame, FrameState, Layer } from '../transaction/frame.ts'
-import type { Outcome } from '../transaction/outcome.ts'
+import type { Outcome } from '../outcome.ts'
 import {
   type QueryEvent,
   queryChannel,

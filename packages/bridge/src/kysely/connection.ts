@@ -1,7 +1,7 @@
 import type { CompiledQuery, DatabaseConnection, QueryResult } from 'kysely'
 import { SessionKilledError } from '../errors.ts'
-import { Borrower } from '../pool/borrower.ts'
-import type { Database } from '../pool/database.ts'
+import { Borrower } from '../database/lease-request.ts'
+import type { Database } from '../database/database.ts'
 import { currentLink } from '../transaction/scope.ts'
 import { writtenTables } from './written-tables.ts'
 

@@ -10,10 +10,10 @@ import {
   SingleConnectionProvider,
 } from 'kysely'
 import { DifferentPoolError } from '../errors.ts'
-import { Borrower } from '../pool/borrower.ts'
-import type { Database } from '../pool/database.ts'
-import type { Lease } from '../pool/lease.ts'
-import { type Origin, originHere } from '../transaction/origin.ts'
+import { Borrower } from '../database/lease-request.ts'
+import type { Database } from '../database/database.ts'
+import type { Lease } from '../database/lease.ts'
+import { type Origin, originHere } from '../transaction/call-site.ts'
 import { currentLink, type Link, runIn } from '../transaction/scope.ts'
 import { AbortableConnection, type LeasedConnection, leasedClass } from './connection.ts'
 

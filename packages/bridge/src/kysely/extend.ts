@@ -7,7 +7,7 @@ import {
   type PostgresDialectConfig,
 } from 'kysely'
 import { InvalidArgumentError } from '../errors.ts'
-import type { PgPool } from '../pool/pg.ts'
+import type { PgPool } from '../protocol/pg.ts'
 import { SharedExecutor } from './executor.ts'
 import { type Bridge, bridgeOf, shareKysely } from './shared-kysely.ts'
 import type { ExtendedKysely } from './types.ts'

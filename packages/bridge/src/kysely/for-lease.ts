@@ -5,8 +5,8 @@ import {
   PostgresDriver,
   Transaction,
 } from 'kysely'
-import type { PgPool } from '../pool/pg.ts'
-import type { Lease } from '../pool/lease.ts'
+import type { PgPool } from '../protocol/pg.ts'
+import type { Lease } from '../database/lease.ts'
 import type { SharedExecutor } from './executor.ts'
 import { type Bridge, shareTransaction } from './shared-kysely.ts'
 

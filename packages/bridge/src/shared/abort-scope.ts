@@ -1,5 +1,5 @@
 import { TransactionTimeoutError } from '../errors.ts'
-import type { Origin } from '../transaction/origin.ts'
+import type { Origin } from '../transaction/call-site.ts'
 
 /** What ends a block from outside: the user's signal, its timeout, and what ends the block around it. */
 export class AbortScope {

@@ -5,13 +5,13 @@ import {
   suppress,
   TransactionOutcomeUnknownError,
 } from '../errors.ts'
-import { kindOf } from '../pool/adopt.ts'
-import type { Database } from '../pool/database.ts'
-import type { Lease } from '../pool/lease.ts'
-import { Statement } from '../pool/statement.ts'
+import { kindOf } from '../adoption/adopt-pool.ts'
+import type { Database } from '../database/database.ts'
+import type { Lease } from '../database/lease.ts'
+import { Statement } from '../wire/statement.ts'
 import { beginSql } from '../sql/control-sql.ts'
 import { currentLink } from '../transaction/scope.ts'
-import { originAbove } from '../transaction/origin.ts'
+import { originAbove } from '../transaction/call-site.ts'
 
 /** A statement that was built and not yet sent: a builder of Drizzle or of Kysely. */
 export interface BatchItem {

@@ -1,7 +1,7 @@
 import type { DrizzleLike } from '../drizzle/types.ts'
 import { InvalidArgumentError } from '../errors.ts'
 import type { Kysely } from '../kysely/types.ts'
-import type { SharedConnectionOptions } from '../pool/settings.ts'
+import type { SharedConnectionOptions } from '../settings.ts'
 import type { SharedKysely } from './shared-connection.ts'
 import { shareWithKysely } from './shared-pool.ts'
 

@@ -1,4 +1,4 @@
-import type { Lease } from '../pool/lease.ts'
+import type { Lease } from '../database/lease.ts'
 import type { Frame } from '../transaction/frame.ts'
 import { type TransactionFrame, viewOf } from './frame-view.ts'
 

@@ -1,7 +1,7 @@
 import type { AccessMode, IsolationLevel, TransactionModes } from '../sql/control-command.ts'
 import { HookList } from './hooks.ts'
-import type { Origin } from './origin.ts'
-import type { Outcome } from './outcome.ts'
+import type { Origin } from './call-site.ts'
+import type { Outcome } from '../outcome.ts'
 import type { Link } from './scope.ts'
 
 /** Who speaks on the connection: a query layer, plain `pg`, or the bridge itself. */

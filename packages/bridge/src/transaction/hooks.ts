@@ -1,4 +1,4 @@
-import type { Outcome } from './outcome.ts'
+import type { Outcome } from '../outcome.ts'
 import type { Link } from './scope.ts'
 
 /** The moments a hook can wait for. */

@@ -1,7 +1,7 @@
 import { InvalidArgumentError, NoTransactionError, TransactionClosedError } from '../errors.ts'
 import type { Frame } from './frame.ts'
 import type { HookKind } from './hooks.ts'
-import type { Outcome } from './outcome.ts'
+import type { Outcome } from '../outcome.ts'
 import { captureContext, currentLink, mayWork } from './scope.ts'
 
 /** What a hook may do. It is awaited. */

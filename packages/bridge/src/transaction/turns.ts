@@ -1,5 +1,5 @@
 import type { Frame } from './frame.ts'
-import type { Origin } from './origin.ts'
+import type { Origin } from './call-site.ts'
 import type { TransactionStack } from './stack.ts'
 
 interface Waiter {

@@ -1,0 +1,115 @@
+import { readsOnly } from '../sql/reads-only.ts'
+import type { Layer } from '../transaction/frame.ts'
+import { originHere } from '../transaction/call-site.ts'
+import { currentLink, type Link } from '../transaction/scope.ts'
+import { Borrower } from '../database/lease-request.ts'
+import type { Connection } from '../connection/session.ts'
+import type { Database } from '../database/database.ts'
+import { facade } from './client-proxy.ts'
+import type { Lease } from '../database/lease.ts'
+import type { PgClient, QueryResult, Submittable } from '../protocol/pg.ts'
+import { PortalCursor } from '../database/portal-cursor.ts'
+import { Statement } from '../wire/statement.ts'
+
+/** Runs a call of `query`, by code under `link`, in any of the forms of `pg`, and answers in the same form. */
+export function dispatch(
+  database: Database,
+  layer: Layer,
+  [config, values, callback]: readonly unknown[],
+  link: Link | undefined,
+  lease?: Lease,
+  signal?: AbortSignal,
+): unknown {
+  // what pg does with the same mistake
+  if (config === undefined || config === null) {
+    throw new TypeError('Client was passed a null or undefined query')
+  }
+  const statement = new Statement(layer, config, values, callback)
+  statement.signal = signal
+  if (statement.isSubmittable) statement.origin = lease?.origin ?? originHere()
+  if (statement.isSubmittable && layer === 'kysely' && database.frameOf(lease, link)) {
+    // a cursor of Kysely's, which would keep the connection to itself until its end
+    return new PortalCursor(database, statement, lease)
+  }
+  const { callback: answered } = statement
+  if (answered !== undefined && typeof answered !== 'function' && !statement.isSubmittable) {
+    throw new TypeError('callback is not a function')
+  }
+  const answer = withCache(database, statement, lease, link, database.query(statement, lease, link))
+  if (statement.isSubmittable) {
+    const query = config as Submittable & { callback?: unknown }
+    query.callback ??= answered
+    answer.catch((error: unknown) => {
+      if (!statement.isDelivered) query.handleError(error, undefined as never)
+    })
+    return query
+  }
+  if (answered === undefined) return answer
+  // on the next tick, so that what it throws is no rejection of ours
+  answer.then(
+    (result) => process.nextTick(answered, null, result),
+    (error: unknown) => process.nextTick(answered, error),
+  )
+  return undefined
+}
+
+/** What plain `pg` writes, a cache can only know from here. The layers tell of their own writes. */
+function withCache(
+  database: Database,
+  statement: Statement,
+  lease: Lease | undefined,
+  link: Link | undefined,
+  answer: Promise<QueryResult>,
+): Promise<QueryResult> {
+  if (database.onWrite === undefined || statement.layer !== 'pg') return answer
+  if (readsOnly(statement.text)) return answer
+  const root = database.frameOf(lease, link)?.root
+  return answer.then(async (result) => {
+    await database.tellOfWrite('all', root)
+    return result
+  })
+}
+
+/**
+ * The client that `pool.connect()` gives to its caller: the physical one in all but `query` and
+ * `release`, so that it can not be used by those who gave it back.
+ */
+export function clientOfLease(database: Database, lease: Lease): PgClient {
+  const query = (...args: unknown[]): unknown =>
+    dispatch(database, 'pg', args, currentLink(), lease)
+  return facade(lease.connection, query, (error) => {
+    if (lease.isReleased) {
+      throw new Error('Release called on client which has already been released to the pool.')
+    }
+    letGo(lease, error)
+  })
+}
+
+const stable = new WeakMap<Connection, PgClient>()
+
+/**
+ * The client that Kysely gets: always the same for one physical connection, since Kysely keeps
+ * what it knows of a connection by the identity of its client. Whom it speaks for is said by the
+ * calling code.
+ */
+export function clientOfConnection(database: Database, connection: Connection): PgClient {
+  let client = stable.get(connection)
+  if (client === undefined) {
+    const query = (...args: unknown[]): unknown => {
+      const link = currentLink()
+      const borrower = Borrower.under(link, database)
+      const layer = borrower?.layer ?? 'pg'
+      return dispatch(database, layer, args, link, borrower?.lease, borrower?.signal)
+    }
+    client = facade(connection, query, (error) => {
+      const lease = Borrower.under(currentLink(), database)?.lease
+      if (lease !== undefined) letGo(lease, error)
+    })
+    stable.set(connection, client)
+  }
+  return client
+}
+
+function letGo(lease: Lease, error: unknown): void {
+  lease.release(Boolean(error))?.catch((failure: Error) => process.emitWarning(failure))
+}

@@ -1,0 +1,55 @@
+import {
+  InvalidArgumentError,
+  ControlStatementError,
+  describe,
+  TransactionOptionError,
+} from '../errors.ts'
+import type { Frame } from '../transaction/frame.ts'
+import type { Statement } from '../wire/statement.ts'
+
+/** A snapshot that was asked for in a savepoint. */
+export function snapshotInside(frame: Frame): TransactionOptionError {
+  return new TransactionOptionError(
+    `a snapshot was asked for in ${describe(frame)}, but only a transaction can take one over, at its start. ` +
+      'Ask for it where the transaction begins. Nothing was sent',
+  )
+}
+
+/** A control command that came as a query object. */
+export function inAnObject(statement: Statement): ControlStatementError {
+  return new ControlStatementError(
+    `${JSON.stringify(statement.text)} was sent as a query object, whose answer the bridge can not give. ` +
+      'Send it as a text. Nothing was sent',
+  )
+}
+
+/** A control command where another owns what it would end. */
+export function inOthersHands(statement: Statement, frame: Frame): ControlStatementError {
+  if (!frame.scoped) {
+    return new ControlStatementError(
+      `${JSON.stringify(statement.text)} was sent in ${describe(frame)}, where the bridge could not follow it. ` +
+        'Send BEGIN, COMMIT and ROLLBACK as statements of their own, and prepare a transaction on a client that is not shared. Nothing was sent',
+    )
+  }
+  return new ControlStatementError(
+    `${JSON.stringify(statement.text)} was sent inside ${describe(frame)}, which ends with its own block. ` +
+      'Return from the block to keep its work, throw to take it back. Nothing was sent',
+  )
+}
+
+/** A statement where withClient() has the connection. */
+export function heldError(): ControlStatementError {
+  return new ControlStatementError(
+    'a statement was sent inside withClient(), which holds the connection until it ends, so it would wait for ever. ' +
+      'Use the client that withClient() gives. Nothing was sent',
+  )
+}
+
+/** The error for a client that was handed a copy of a query of the bridge. */
+export function copiedError(): InvalidArgumentError {
+  return new InvalidArgumentError(
+    'pg was given a copy of the query that the bridge has sent: the query() of this client is wrapped, or that of a class of its own. ' +
+      'BEGIN, and the statements that leave together, go with the query itself, so a copy would run outside the transaction. ' +
+      'Give on the very object that query() is given. Nothing was sent',
+  )
+}

@@ -1,0 +1,230 @@
+import {
+  ClientReleasedError,
+  DisposeError,
+  HookError,
+  isSharedConnectionError,
+  Rollback,
+} from '../errors.ts'
+import { isHeard } from '../instrumentation/channels.ts'
+import type { TransactionModes } from '../sql/control-command.ts'
+import type { Frame, Layer } from '../transaction/frame.ts'
+import type { Origin } from '../transaction/call-site.ts'
+import { ambientFrame, currentLink, heldTransactions, Link, runIn } from '../transaction/scope.ts'
+import type { Connection } from '../connection/session.ts'
+import { control } from './layer-control.ts'
+import { FullPool } from '../checkout/acquire-queue.ts'
+import { Lease, type LeaseKind } from './lease.ts'
+import type { Loan } from '../checkout/checkout.ts'
+import type { QueryResult } from '../protocol/pg.ts'
+import type { Settings } from '../settings.ts'
+import { tell } from '../connection/run-hooks.ts'
+import type { Source } from '../checkout/source.ts'
+import type { Statement } from '../wire/statement.ts'
+
+/** Told of writes that go over the connection, so that a cache can forget what they changed. */
+export type OnWrite = (tables: readonly string[] | 'all', root: Frame | undefined) => Promise<void>
+
+/** How a connection is to be lent. */
+export interface Wish {
+  /** The frame of the handle that it is for; `null` for a connection of its own. */
+  readonly parent?: Frame | null | undefined
+  /** The lease whose connection it is to be, where that is in no transaction. */
+  readonly on?: Lease | undefined
+  readonly joins?: boolean | undefined
+  readonly link?: Link | undefined
+  readonly origin?: Origin | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** What a block wants. */
+export interface BlockOptions {
+  /** The frame of the handle that it was called on; `null` for a connection of its own. */
+  readonly parent?: Frame | null | undefined
+  /** Options that the layer itself would not pass on. */
+  readonly modes?: TransactionModes | undefined
+  /** Whether it works in the frame that is open, whatever the settings say. */
+  readonly joins?: boolean | undefined
+  /** Aborted when it is to end from outside, also while it waits to begin. */
+  readonly signal?: AbortSignal | undefined
+  /** Where the user's call is. */
+  readonly origin: Origin
+}
+
+/** One adopted database: finds out which connection and frame a statement belongs to. */
+export class Database {
+  readonly settings: Settings
+  /** Set while a cache wants to know of writes. */
+  onWrite: OnWrite | undefined
+  isDisposed = false
+  readonly #source: Source
+  readonly #fullPool: FullPool
+
+  constructor(settings: Settings, source: (database: Database) => Source) {
+    this.settings = settings
+    this.#source = source(this)
+    this.#fullPool = new FullPool(this.#source, settings.turnTimeout)
+  }
+
+  /** The frame that the code which calls stands in. */
+  get ambient(): Frame | undefined {
+    return ambientFrame(currentLink(), this)
+  }
+
+  /** How many connections are in use. */
+  get inUse(): number {
+    return this.#source.lent
+  }
+
+  /** The connection on which a frame is open, or was. */
+  connectionOf(frame: Frame): Connection {
+    return frame.session as Connection
+  }
+
+  /**
+   * The frame that a statement belongs to: that of its handle, else that of its scope. Where the
+   * scope is inside the handle's frame, the scope: PostgreSQL would do the same.
+   */
+  frameOf(lease: Lease | undefined, link: Link | undefined): Frame | undefined {
+    const ambient = ambientFrame(link, this)
+    if (lease === undefined) return ambient
+    const own = lease.frame
+    return own !== undefined && ambient?.isInside(own) ? ambient : own
+  }
+
+  /** Runs a statement, sent by code under `link`, where it belongs. */
+  query(
+    statement: Statement,
+    lease: Lease | undefined,
+    link: Link | undefined,
+  ): Promise<QueryResult> {
+    if (lease?.kind === 'plain' && lease.isReleased) {
+      const message = 'the client was released, and may be in the hands of others. Nothing was sent'
+      return Promise.reject(new ClientReleasedError(message))
+    }
+    // behind a COMMIT or RELEASE by hand that nobody awaits, but not in a block that these wait for
+    if (lease?.closing !== undefined && this.frameOf(lease, link) === lease.frame) {
+      return lease.closing.then(() => this.query(statement, lease, link))
+    }
+    const frame = this.frameOf(lease, link)
+    if (statement.command !== undefined) {
+      const { command } = statement
+      const done = control(this, { statement, command, lease, frame, link })
+      if (done !== undefined) return done
+    }
+    if (frame !== undefined) return this.connectionOf(frame).execute(statement, frame, link)
+    if (lease === undefined) return this.#once(statement, link)
+    return lease.connection.execute(statement, undefined, link)
+  }
+
+  /** Lends a connection to code under `caller`: that of the transaction around, or one of its own. */
+  async lend(
+    kind: LeaseKind,
+    layer: Layer,
+    caller: Link | undefined,
+    wish: Wish = {},
+  ): Promise<Lease> {
+    this.#assertUsable()
+    const { link, origin, on, signal } = wish
+    const joins = wish.joins ?? this.settings.nesting === 'join'
+    const parent =
+      wish.parent === undefined ? ambientFrame(caller, this) : (wish.parent ?? undefined)
+    if (parent !== undefined) {
+      const connection = this.connectionOf(parent)
+      const refusal = connection.refusal(parent, caller)
+      if (refusal !== undefined) throw refusal
+      return new Lease(connection, { kind, layer, joins, parent, link, origin, signal })
+    }
+    if (on !== undefined) return new Lease(on.connection, { kind, layer, joins, link, origin })
+    const loan = await this.#borrow(layer, caller, signal)
+    return new Lease(loan.connection, { kind, layer, joins, link, origin, signal, loan })
+  }
+
+  /**
+   * Runs one call of a callback API: lends it a connection and makes its frame, once `begin` has
+   * opened it, the ambient one.
+   */
+  block<T>(layer: Layer, run: (lease: Lease) => Promise<T>, options: BlockOptions): Promise<T> {
+    const link = new Link(currentLink(), this, 'block')
+    const { joins, modes, parent, signal, origin } = options
+    return runIn(link, async () => {
+      const lease = await this.lend('block', layer, link, { link, origin, joins, parent, signal })
+      lease.modes = modes
+      try {
+        return await run(lease)
+      } catch (error) {
+        throw unwrap(error, lease)
+      } finally {
+        await lease.release()
+      }
+    })
+  }
+
+  /** Runs `fn` as code that has left the transaction around it. */
+  outside<T>(fn: () => Promise<T>): Promise<T> {
+    return runIn(new Link(currentLink(), this, 'outside'), fn)
+  }
+
+  /** Runs `fn` as code that stands in a frame. */
+  within<T>(frame: Frame, fn: () => Promise<T>): Promise<T> {
+    return runIn(new Link(currentLink(), this, 'block', undefined, frame), fn)
+  }
+
+  /** Runs the user's part of a block: what control statements come outside it are the layer's own. */
+  async body<T>(lease: Lease, fn: () => Promise<T> | T): Promise<T> {
+    lease.phase = 'body'
+    try {
+      return await fn()
+    } catch (error) {
+      const frame = lease.opened ?? lease.joined
+      // where the bridge grants it, a rollback on request is no failure that could hide another
+      const isGranted = error instanceof Rollback && (lease.layer === 'shared' || lease.joined)
+      if (frame !== undefined && !isGranted) frame.thrown ??= { error }
+      throw error
+    } finally {
+      lease.phase = 'closing'
+    }
+  }
+
+  /** Tells of what was written, if a cache wants to know. It is done, whatever fails there. */
+  async tellOfWrite(tables: readonly string[] | 'all', root: Frame | undefined): Promise<void> {
+    try {
+      await this.onWrite?.(tables, root)
+    } catch (error) {
+      tell(new HookError('committed', [error]), undefined, this.settings)
+    }
+  }
+
+  /** Sends a statement on a connection of its own. */
+  #once(statement: Statement, link: Link | undefined): Promise<QueryResult> {
+    const isLone = link === undefined && statement.isPlain && !this.#fullPool.isFull && !isHeard()
+    if (isLone && !this.isDisposed) return this.#source.send(statement)
+    return this.#onLoan(statement, link)
+  }
+
+  async #onLoan(statement: Statement, link: Link | undefined): Promise<QueryResult> {
+    this.#assertUsable()
+    const loan = await this.#borrow(statement.layer, link)
+    try {
+      return await loan.connection.execute(statement, undefined, link)
+    } finally {
+      const back = loan.giveBack()
+      if (back !== undefined) await back
+    }
+  }
+
+  #borrow(layer: Layer, link: Link | undefined, signal?: AbortSignal): Promise<Loan> {
+    const held = heldTransactions(link, this)
+    return this.#fullPool.borrow(() => this.#source.borrow(layer, link), held, signal)
+  }
+
+  #assertUsable(): void {
+    if (this.isDisposed) throw new DisposeError('this shared connection was disposed of')
+  }
+}
+
+/** What a layer has wrapped around an error of the bridge comes off: it is about the block itself. */
+function unwrap(error: unknown, lease: Lease): unknown {
+  const { refusal } = lease
+  if (refusal === undefined || isSharedConnectionError(error)) return error
+  return (error as { cause?: unknown } | undefined)?.cause === refusal ? refusal : error
+}

@@ -1,0 +1,118 @@
+import type { TransactionModes } from '../sql/control-command.ts'
+import type { Frame, Layer } from '../transaction/frame.ts'
+import type { Origin } from '../transaction/call-site.ts'
+import type { Link } from '../transaction/scope.ts'
+import type { Connection } from '../connection/session.ts'
+import type { Loan } from '../checkout/checkout.ts'
+
+/** What a lease is for. */
+export type LeaseKind =
+  /** One call of a callback API: its `begin` opens a scoped frame, and only it may end that. */
+  | 'block'
+  /** A Kysely controlled transaction: the client goes back when it ends. */
+  | 'controlled'
+  /** A client in somebody's hands, who gives it back. */
+  | 'plain'
+
+/** What a lease is made with. */
+export interface LeaseTerms {
+  readonly kind: LeaseKind
+  readonly layer: Layer
+  readonly joins: boolean
+  /** The frame in which it was borrowed. */
+  readonly parent?: Frame | undefined
+  /** The link of the block that it serves. */
+  readonly link?: Link | undefined
+  /** Where the user's call is. */
+  readonly origin?: Origin | undefined
+  /** Aborted when its block is ended from outside. */
+  readonly signal?: AbortSignal | undefined
+  /** What the connection came with, where it is not that of a transaction or lease around. */
+  readonly loan?: Loan | undefined
+}
+
+/**
+ * One borrowing of a connection. It is what a handle (`tx`, `trx`, a client) speaks through, so it
+ * tells whose statement is whose, and it can be used until it is given back.
+ */
+export class Lease {
+  readonly kind: LeaseKind
+  readonly layer: Layer
+  readonly connection: Connection
+  /** The frame in which it was borrowed, on that frame's connection. */
+  readonly parent: Frame | undefined
+  /** The link of the block that it serves. */
+  readonly link: Link | undefined
+  /** How far the block is: its layer's own control statements come before and after the body. */
+  phase: 'opening' | 'body' | 'closing' = 'opening'
+  /** The frame that was opened on it. */
+  opened: Frame | undefined
+  /** While a transaction by hand is ending: what is sent behind that waits for it. */
+  closing: Promise<void> | undefined
+  /** The frame that its block has joined instead of opening one. */
+  joined: Frame | undefined
+  /** Whether its block works in the frame that is open, instead of opening one. */
+  joins: boolean
+  /** Options that the layer itself would ignore in a nested call. */
+  modes: TransactionModes | undefined
+  /** What the bridge refused one of the layer's own control statements with. */
+  refusal: unknown
+  isReleased = false
+  readonly origin: Origin | undefined
+  readonly signal: AbortSignal | undefined
+  readonly #loan: Loan | undefined
+
+  constructor(connection: Connection, terms: LeaseTerms) {
+    this.connection = connection
+    this.kind = terms.kind
+    this.layer = terms.layer
+    this.parent = terms.parent
+    this.link = terms.link
+    this.origin = terms.origin
+    this.signal = terms.signal
+    this.joins = terms.joins
+    this.#loan = terms.loan
+  }
+
+  /** What gives the client back when the transaction ends; nothing where it is held longer. */
+  get giveBack(): (() => Promise<void> | undefined) | undefined {
+    const loan = this.#loan
+    return loan === undefined || this.kind === 'plain' ? undefined : () => loan.giveBack()
+  }
+
+  /** The frame that a statement through this lease belongs to; nothing outside a transaction. */
+  get frame(): Frame | undefined {
+    const own = this.joined ?? this.opened ?? this.parent
+    // another lease on the same connection may have opened one: the server knows only one
+    return own !== undefined || this.isReleased ? own : this.connection.stack.root
+  }
+
+  /**
+   * Gives the connection back. What is still open on it is rolled back: in somebody's hands by
+   * closing it, in a block because its layer has left it. Inside a transaction the connection stays
+   * with that. Gives a promise where that takes an answer of the server.
+   */
+  release(discard?: boolean): Promise<void> | undefined {
+    if (this.isReleased) return undefined
+    this.isReleased = true
+    const { opened } = this
+    const isOver = opened === undefined || (opened.ended && opened.state !== 'lost')
+    if (isOver && this.closing === undefined) return this.#loan?.giveBack(discard)
+    return this.#leave(discard)
+  }
+
+  async #leave(discard?: boolean): Promise<void> {
+    // a COMMIT by hand that nobody awaits is on its way
+    if (this.closing !== undefined) await this.closing
+    const { opened, connection } = this
+    const isOpen = opened !== undefined && !opened.ended
+    if (isOpen && this.kind === 'plain' && this.#loan !== undefined) {
+      void this.#loan.giveBack(true)
+      connection.onError(new Error('the client was released while its transaction was open'))
+    }
+    if (opened !== undefined && (opened.state === 'lost' || (isOpen && this.kind === 'block'))) {
+      await connection.transactions.undo(opened, this.layer)
+    }
+    await this.#loan?.giveBack(discard)
+  }
+}

@@ -1,0 +1,228 @@
+import {
+  ControlStatementError,
+  TransactionAbortedError,
+  TransactionClosedError,
+} from '../errors.ts'
+import type { ControlCommand, TransactionModes } from '../sql/control-command.ts'
+import type { Frame } from '../transaction/frame.ts'
+import { originAbove } from '../transaction/call-site.ts'
+import type { Link } from '../transaction/scope.ts'
+import type { Connection } from '../connection/session.ts'
+import type { Database } from './database.ts'
+import { whenEnded } from '../connection/endings.ts'
+import type { Lease } from './lease.ts'
+import { acknowledged, type QueryResult } from '../protocol/pg.ts'
+import { inOthersHands, snapshotInside } from './control-errors.ts'
+import type { Statement } from '../wire/statement.ts'
+
+/** A control command, who sent it, and where it arrived. */
+export interface ControlRequest {
+  readonly statement: Statement
+  readonly command: ControlCommand
+  readonly lease: Lease | undefined
+  /** The frame that a statement of this sender belongs to. */
+  readonly frame: Frame | undefined
+  readonly link: Link | undefined
+}
+
+/** How many functions of the bridge a statement goes through before it is found to be one by hand. */
+const DISPATCHING = 6
+
+/** What a user sends by hand, on a client, a handle or the pool. */
+export function byHand(
+  database: Database,
+  request: ControlRequest,
+): Promise<QueryResult> | undefined {
+  const { command, frame, link, statement } = request
+  const connection = frame && database.connectionOf(frame)
+  switch (command.kind) {
+    case 'begin':
+      return beginByHand(database, request, command.modes)
+    case 'savepoint':
+      return connection?.transactions
+        .open(
+          frame,
+          {
+            layer: statement.layer,
+            scoped: false,
+            begun: false,
+            name: command.name,
+            around: link,
+            origin: originAbove(DISPATCHING),
+          },
+          () => undefined,
+        )
+        .then(() => acknowledged('SAVEPOINT'))
+    case 'commit':
+    case 'rollback':
+      return endByHand(database, request, command.chain, command.kind, connection)
+    case 'release':
+    case 'rollback-to':
+      return connection && moveToSavepoint(request, command.name, command.kind, connection)
+    case 'set-transaction': {
+      // for the mark that it is sent in: with that it ends
+      const inside = frame && connection?.stack.innermostOf(frame)
+      return connection?.execute(statement, frame, link).then((result) => {
+        if (inside !== undefined) Object.assign(inside, command.modes)
+        return result
+      })
+    }
+    case 'set-snapshot':
+      if (frame?.parent === undefined) return undefined
+      return refuse(snapshotInside(frame))
+    case 'prepare-transaction':
+    case 'several':
+      if (frame === undefined) return undefined
+      return refuse(inOthersHands(statement, frame))
+    default:
+      return undefined
+  }
+}
+
+async function beginByHand(
+  database: Database,
+  request: ControlRequest,
+  modes: TransactionModes,
+): Promise<QueryResult> {
+  const { frame, lease, link, statement } = request
+  if (frame === undefined && lease === undefined) {
+    throw new ControlStatementError(
+      `${JSON.stringify(statement.text)} was sent to the pool, which would open a transaction that belongs to nobody. ` +
+        'Use transaction() of a layer, shared.transaction(), or a client from pool.connect(). Nothing was sent',
+    )
+  }
+  const connection = frame === undefined ? lease?.connection : database.connectionOf(frame)
+  await connection?.transactions.open(
+    frame,
+    {
+      layer: statement.layer,
+      scoped: false,
+      begun: true,
+      modes,
+      around: link,
+      origin: originAbove(DISPATCHING),
+    },
+    (opened) => {
+      if (frame === undefined && lease !== undefined) lease.opened = opened
+      return undefined
+    },
+  )
+  return acknowledged(frame === undefined ? 'BEGIN' : 'SAVEPOINT')
+}
+
+function endByHand(
+  database: Database,
+  request: ControlRequest,
+  chain: boolean,
+  kind: 'commit' | 'rollback',
+  connection: Connection | undefined,
+): Promise<QueryResult> | undefined {
+  const { frame, lease, statement } = request
+  if (frame === undefined || connection === undefined) return undefined
+  const { transactions } = connection
+  const begun = frame.ended
+    ? frame
+    : connection.stack.frames.findLast(
+        (inner) => inner.begun && !inner.scoped && inner.isInside(frame),
+      )
+  if (chain) {
+    const isOwn = lease !== undefined && begun !== undefined && lease.opened === begun
+    const isPlain = lease?.kind === 'plain'
+    if (!isOwn || !isPlain || begun.scoped || begun.ended)
+      return refuse(inOthersHands(statement, frame))
+    return chainByHand(database, request, lease, begun, kind)
+  }
+  if (begun?.scoped === false) {
+    if (lease?.opened === begun) forget(lease, begun)
+    return transactions[kind === 'commit' ? 'keep' : 'undo'](begun, statement.layer)
+  }
+  if (kind === 'commit') return refuse(inOthersHands(statement, frame))
+  const { root } = frame
+  if (root.state === 'committed' || root.state === 'unknown') {
+    return refuse(new TransactionClosedError(root, 'ROLLBACK was not sent'))
+  }
+  // mirrored: the block that holds the transaction will find it rolled back
+  return transactions.undo(frame.root, statement.layer)
+}
+
+/** AND CHAIN: the next transaction begins with the options of the last. */
+function chainByHand(
+  database: Database,
+  request: ControlRequest,
+  lease: Lease,
+  last: Frame,
+  kind: 'commit' | 'rollback',
+): Promise<QueryResult> {
+  const { transactions } = lease.connection
+  const begin = (): Promise<QueryResult> =>
+    beginByHand(database, { ...request, frame: undefined }, modesOfFrame(last))
+  const chain = async (): Promise<QueryResult> => {
+    try {
+      await transactions[kind === 'commit' ? 'keep' : 'undo'](last, request.statement.layer)
+      return await begin()
+    } catch (error) {
+      // PostgreSQL goes on in the next one where COMMIT was a rollback, but not where it has failed
+      const goesOn = error instanceof TransactionAbortedError && lease.connection.lost === undefined
+      if (goesOn) await begin()
+      throw error
+    } finally {
+      lease.closing = undefined
+      over.resolve()
+    }
+  }
+  const over = Promise.withResolvers<void>()
+  lease.opened = undefined
+  // what is sent behind it belongs to the next transaction
+  lease.closing = over.promise
+  return chain()
+}
+
+function modesOfFrame({ isolationLevel, accessMode, deferrable }: Frame): TransactionModes {
+  return {
+    ...(isolationLevel !== undefined && { isolationLevel }),
+    ...(accessMode !== undefined && { accessMode }),
+    ...(deferrable !== undefined && { deferrable }),
+  }
+}
+
+/** The transaction of a client by hand is ending: the client can be used again behind that. */
+function forget(lease: Lease, frame: Frame): void {
+  lease.opened = undefined
+  if (frame.ended) return
+  holdBack(lease, whenEnded(frame))
+}
+
+function moveToSavepoint(
+  { frame, lease, statement }: ControlRequest,
+  name: string,
+  kind: 'release' | 'rollback-to',
+  connection: Connection,
+): Promise<QueryResult> | undefined {
+  const target = connection.stack.find(name)
+  // the server knows no such savepoint either, and says so
+  if (target === undefined || frame === undefined || frame.ended) return undefined
+  const scopedBetween = connection.stack.frames
+    .slice(target.depth)
+    .some((inner) => inner.scoped && frame.isInside(inner))
+  if (target.scoped || (kind === 'release' && scopedBetween)) {
+    return refuse(inOthersHands(statement, target.scoped ? target : frame))
+  }
+  const { transactions, wire } = connection
+  if (kind === 'rollback-to') return transactions.undoTo(target, statement.layer)
+  const isBusy = !wire.isQuiet
+  const kept = transactions.keep(target, statement.layer)
+  if (isBusy && lease !== undefined) holdBack(lease, kept)
+  return kept
+}
+
+/** Lets what is sent through a lease wait behind what ends there. */
+function holdBack(lease: Lease, ending: Promise<unknown>): void {
+  const over = (): void => {
+    lease.closing = undefined
+  }
+  lease.closing = ending.then(over, over)
+}
+
+function refuse(error: Error): Promise<never> {
+  return Promise.reject(error)
+}

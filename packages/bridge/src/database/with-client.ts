@@ -1,0 +1,73 @@
+import { once } from 'node:events'
+import type { Readable } from 'node:stream'
+import { currentLink, Link, runIn } from '../transaction/scope.ts'
+import { Carrier, leftStream } from '../protocol/observed-query.ts'
+import { Connection } from '../connection/session.ts'
+import type { Database } from './database.ts'
+import { whenIdle } from '../wire/idle.ts'
+import type { PgClient } from '../protocol/pg.ts'
+
+/**
+ * Lends the physical client: what is held back is sent first, nothing else is sent meanwhile, and
+ * afterwards the server's status is compared with the stack.
+ */
+export async function withClient<T>(
+  database: Database,
+  fn: (client: PgClient) => Promise<T> | T,
+): Promise<T> {
+  const link = currentLink()
+  const held = heldUnder(link, database)
+  if (held !== undefined) return fn(held.client)
+
+  const frame = database.ambient
+  const lease = await database.lend('plain', 'pg', link)
+  const { connection } = lease
+  const inside = new Link(link, database, 'via', connection)
+  let thrown: { readonly reason: unknown } | undefined
+  const run = async (): Promise<T> => {
+    connection.heldBy = inside
+    try {
+      return await runIn(inside, async () => fn(connection.client))
+    } catch (reason) {
+      thrown = { reason }
+      throw reason
+    } finally {
+      // for what `fn` has not awaited, and for the status byte
+      await settled(connection)
+      connection.heldBy = undefined
+    }
+  }
+  const hold = (): Promise<T> =>
+    connection.wire.hold(frame && connection.stack.innermostOf(frame), run)
+  try {
+    const value = await (frame === undefined ? hold() : connection.turns.take(frame, hold))
+    // the wire takes the reason `undefined` for none
+    if (thrown !== undefined) throw thrown.reason
+    return value
+  } finally {
+    await lease.release()
+  }
+}
+
+/** Waits for what the client still does. A stream that was left has nobody who would end it. */
+async function settled(connection: Connection): Promise<void> {
+  const { client } = connection
+  const busy = whenIdle(client)
+  if (busy === undefined) return
+  const { _activeQuery: active } = client as { _activeQuery?: Readable }
+  if (active === undefined || !Carrier.isLeft(active)) return busy
+  // some close what they had open, and some do not
+  if (!active.closed) await Promise.race([busy, once(active, 'close')])
+  if (whenIdle(client)) connection.end(leftStream())
+}
+
+/** The connection whose client the calling code has in its hands already. */
+export function heldUnder(link: Link | undefined, database: Database): Connection | undefined {
+  for (let at = link; at !== undefined; at = at.parent) {
+    const { handle } = at
+    if (at.database === database && handle instanceof Connection && handle.heldBy === at) {
+      return handle
+    }
+  }
+  return undefined
+}

@@ -1,0 +1,76 @@
+import { writeCommands } from './control-messages.ts'
+import { type Flight, flightClass } from './pipeline-query.ts'
+import { perClass } from './per-class.ts'
+import type { PgConnection, QueryClass, QueryResult } from './pg.ts'
+
+/** A query whose rows are fetched page by page, from a portal of the server. */
+export interface Portal extends Flight {
+  /** What is sent when it is sent next. */
+  step: 'open' | 'fetch' | 'close'
+  /** Whether the server has given its last row. */
+  readonly isDone: boolean
+  /** What it has said at the end. */
+  readonly answer: QueryResult | undefined
+  /** Takes the rows of the last page. */
+  takeRows(): unknown[]
+}
+
+type PortalClass = new (text: string, values: readonly unknown[], pageSize: number) => Portal
+
+let portals = 0
+
+/**
+ * The class of portals for a client. Unlike pg-cursor, a portal ends every page with a Sync, so
+ * other statements can run between two pages. In a transaction it survives that.
+ *
+ * Source: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY
+ */
+export const portalClass = perClass(extend)
+
+function extend(Query: QueryClass): PortalClass {
+  return class extends flightClass(Query) implements Portal {
+    declare portal: string
+    declare rows: number
+    step: Portal['step'] = 'open'
+    isDone = false
+
+    constructor(text: string, values: readonly unknown[], pageSize: number) {
+      super({ text, portal: `sc_${++portals}`, rows: pageSize }, [...values])
+    }
+
+    get answer(): QueryResult | undefined {
+      return this.isDone ? this._result : undefined
+    }
+
+    takeRows(): unknown[] {
+      return this._result.rows.splice(0)
+    }
+
+    override submit(connection: PgConnection): Error | null {
+      if (this.step === 'open') {
+        return super.submit(connection) ?? null
+      }
+      this.landed = 0
+      this.onWrite?.()
+      writeCommands(connection, this.riders)
+      if (this.step === 'fetch') connection.execute({ portal: this.portal, rows: this.rows })
+      else connection.close({ type: 'P', name: this.portal })
+      connection.sync()
+      return null
+    }
+
+    /** The page is full. pg's own query would ask for the next one at once. */
+    override handlePortalSuspended(): void {}
+
+    override handleCommandComplete(message: unknown, connection: PgConnection): void {
+      if (this.landed < this.riders.length) return super.handleCommandComplete(message, connection)
+      // pg's own query would send a Sync, which is sent already
+      this._result.addCommandComplete(message)
+      this.isDone = true
+    }
+
+    override handleEmptyQuery(): void {
+      this.isDone = true
+    }
+  }
+}
