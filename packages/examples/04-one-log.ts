@@ -51,8 +51,8 @@ assert.deepEqual(told, [
 assert.deepEqual(outcomes, ['drizzle: committed'])
 
 // BEGIN, SAVEPOINT and RELEASE rode in front of the next statement: they cost no round trip.
-const ridden = events.filter((event) => event.ridden).map((event) => event.control)
-assert.deepEqual(new Set(ridden), new Set(['begin', 'savepoint', 'release']))
+const piggybacked = events.filter((event) => event.piggybacked).map((event) => event.control)
+assert.deepEqual(new Set(piggybacked), new Set(['begin', 'savepoint', 'release']))
 
 // The server's own name for the connection is in the log too, and it is one and the same.
 assert.equal(new Set(events.map((event) => event.processID)).size, 1)

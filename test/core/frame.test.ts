@@ -58,12 +58,12 @@ describe('a frame', () => {
     ['released', 'unknown', 'unknown'],
     ['rolled-back', 'committed', 'rolled-back'],
     ['open', 'open', 'open'],
-  ] as const)('that is %s in one that is %s has the fate %s', (state, around, fate) => {
+  ] as const)('that is %s in one that is %s has the fate %s', (state, around, finalState) => {
     const root = stack.push(scoped)
     const inner = stack.push(block('a'))
     inner.state = state
     root.state = around
-    expect(inner.fate).toBe(fate)
+    expect(inner.finalState).toBe(finalState)
   })
 
   test('keeps the first error that aborted it, and none once it has ended', () => {
@@ -86,12 +86,12 @@ describe('a frame', () => {
 
   test('is given up when it is doomed, or when its user wants it rolled back', () => {
     const root = stack.push(scoped)
-    expect(root.isGivenUp).toBe(false)
+    expect(root.isRollbackOnly).toBe(false)
     root.rollsBackOnExit = true
-    expect(root.isGivenUp).toBe(true)
+    expect(root.isRollbackOnly).toBe(true)
     const inner = stack.push(block('a'))
-    expect(inner.isGivenUp).toBe(false)
-    inner.doomed = { cause: undefined }
-    expect(inner.isGivenUp).toBe(true)
+    expect(inner.isRollbackOnly).toBe(false)
+    inner.rollbackOnly = { cause: undefined }
+    expect(inner.isRollbackOnly).toBe(true)
   })
 })

@@ -3,10 +3,10 @@ import {
   type Hook,
   type HookKind,
   HookList,
-  runHooks,
+  runEach,
 } from '../../packages/bridge/src/transaction/hooks.ts'
 import { type Outcome, outcomeOfCommit } from '../../packages/bridge/src/outcome.ts'
-import { Link } from '../../packages/bridge/src/transaction/scope.ts'
+import { Scope } from '../../packages/bridge/src/transaction/scope.ts'
 
 const KINDS: readonly HookKind[] = [
   'before-commit',
@@ -31,11 +31,11 @@ describe('a list of hooks', () => {
     ['unknown', ['after-completion', 'after-completion']],
   ])('settled as %s gives what waited for that, in order, and drops the rest', (outcome, kinds) => {
     const { list, hooks } = listOfAll()
-    const due = list.settle(outcome)
+    const due = list.takeDue(outcome)
     expect(due.map(({ kind }) => kind)).toEqual(kinds)
     expect(due).toEqual(hooks.filter((each) => due.includes(each)))
     for (const other of ['committed', 'rolled-back', 'unknown'] as const) {
-      expect(list.settle(other)).toEqual([])
+      expect(list.takeDue(other)).toEqual([])
     }
   })
 
@@ -44,7 +44,7 @@ describe('a list of hooks', () => {
     expect(list.take('before-commit')).toHaveLength(2)
     expect(list.take('before-commit')).toEqual([])
     expect(list.take('after-commit', 'after-rollback')).toHaveLength(4)
-    expect(list.settle('committed').map(({ kind }) => kind)).toEqual([
+    expect(list.takeDue('committed').map(({ kind }) => kind)).toEqual([
       'after-completion',
       'after-completion',
     ])
@@ -55,7 +55,7 @@ describe('a list of hooks', () => {
     const same = hook('after-commit')
     list.add(same)
     list.add(same)
-    expect(list.settle('committed')).toEqual([same, same])
+    expect(list.takeDue('committed')).toEqual([same, same])
   })
 
   test('moved goes to the end of the other, in order, and is empty', () => {
@@ -67,8 +67,8 @@ describe('a list of hooks', () => {
     child.add(c as Hook)
     child.moveTo(parent)
     parent.add(d as Hook)
-    expect(child.settle('committed')).toEqual([])
-    const due = parent.settle('committed')
+    expect(child.takeDue('committed')).toEqual([])
+    const due = parent.takeDue('committed')
     expect(due).toHaveLength(4)
     for (const [index, each] of [a, b, c, d].entries()) expect(due[index]).toBe(each)
   })
@@ -79,7 +79,7 @@ describe('a list of hooks', () => {
     const own = hook('after-commit')
     list.add(users)
     list.addFirst(own)
-    const due = list.settle('committed')
+    const due = list.takeDue('committed')
     expect(due[0]).toBe(own)
     expect(due[1]).toBe(users)
   })
@@ -88,7 +88,7 @@ describe('a list of hooks', () => {
 describe('runHooks', () => {
   test('runs one after the other, and gives the errors back in order', async () => {
     const ran: string[] = []
-    const errors = await runHooks(
+    const errors = await runEach(
       [
         hook('after-commit', async () => {
           await Promise.resolve()
@@ -109,15 +109,15 @@ describe('runHooks', () => {
   })
 
   test('tells each where it stands and how it ended', async () => {
-    const link = new Link(undefined, {}, 'block')
+    const link = new Scope(undefined, {}, 'block')
     const seen: unknown[] = []
     const spy = hook('after-completion', (...args) => void seen.push(...args))
-    await runHooks([spy, spy], link, 'unknown')
+    await runEach([spy, spy], link, 'unknown')
     expect(seen).toEqual([link, 'unknown', link, 'unknown'])
   })
 
   test('of none has no error', async () => {
-    expect(await runHooks([], undefined, 'committed')).toEqual([])
+    expect(await runEach([], undefined, 'committed')).toEqual([])
   })
 })
 

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import {
   linesOf,
-  originAbove,
-  originHere,
+  callSiteAbove,
+  callSiteHere,
 } from '../../packages/bridge/src/transaction/call-site.ts'
 
 const before = Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit') as PropertyDescriptor
@@ -15,7 +15,7 @@ function deep<T>(depth: number, fn: () => T): T {
 }
 
 describe('an origin', () => {
-  const begin = () => originAbove(0)
+  const begin = () => callSiteAbove(0)
 
   test('tells the lines where it was asked for, but not many', () => {
     Error.stackTraceLimit = 10
@@ -29,7 +29,7 @@ describe('an origin', () => {
   test('tells more to who has asked for more', () => {
     Error.stackTraceLimit = 15
     expect(linesOf(deep(20, begin)).split('\n')).toHaveLength(15)
-    expect(linesOf(deep(50, originHere)).split('\n')).toHaveLength(15)
+    expect(linesOf(deep(50, callSiteHere)).split('\n')).toHaveLength(15)
     expect(Error.stackTraceLimit).toBe(15)
   })
 
@@ -42,7 +42,7 @@ describe('an origin', () => {
   test('leaves a program alone that has frozen the limit', () => {
     Object.defineProperty(Error, 'stackTraceLimit', { value: 2, writable: false })
     expect(linesOf(deep(20, begin)).split('\n')).toHaveLength(2)
-    expect(linesOf(deep(20, originHere)).split('\n')).toHaveLength(2)
+    expect(linesOf(deep(20, callSiteHere)).split('\n')).toHaveLength(2)
     expect(Error.stackTraceLimit).toBe(2)
   })
 

@@ -21,7 +21,7 @@ describe('the README', () => {
   })
 
   test('names every option', () => {
-    const settings = read('packages/bridge/src/pool/settings.ts')
+    const settings = read('packages/bridge/src/settings.ts')
     const options = settings
       .slice(0, settings.indexOf('interface Settings'))
       .matchAll(/readonly (\w+)\?/g)

@@ -6,7 +6,7 @@ import {
 } from '../../packages/bridge/src/errors.ts'
 import type { HookKind } from '../../packages/bridge/src/transaction/hooks.ts'
 import { registerHook } from '../../packages/bridge/src/transaction/register-hook.ts'
-import { currentLink, Link } from '../../packages/bridge/src/transaction/scope.ts'
+import { currentScope, Scope } from '../../packages/bridge/src/transaction/scope.ts'
 import { TransactionStack } from '../../packages/bridge/src/transaction/stack.ts'
 import { block, scoped } from './make-frame.ts'
 
@@ -52,23 +52,23 @@ describe.each(KINDS)('%s', (kind: HookKind) => {
     const seen: unknown[] = []
     await registerHook(
       kind,
-      (outcome) => seen.push(outcome, currentLink()),
+      (outcome) => seen.push(outcome, currentScope()),
       () => inner,
     )
-    const link = new Link(undefined, {}, 'block')
+    const link = new Scope(undefined, {}, 'block')
     await inner.hooks.take(kind)[0]?.run(link, 'unknown')
     expect(seen).toEqual(['unknown', link])
   })
 
   test('awaits what its function gives where it is told to stand', async () => {
     const { inner } = nested()
-    const link = new Link(undefined, {}, 'block')
+    const link = new Scope(undefined, {}, 'block')
     let stood: unknown
     // like a builder, which runs where it is awaited
     class Lazy extends Promise<string> {
       // oxlint-disable-next-line unicorn/no-thenable
       override then: Promise<string>['then'] = (...handlers) => {
-        stood = currentLink()
+        stood = currentScope()
         return Promise.resolve('done').then(...handlers)
       }
     }

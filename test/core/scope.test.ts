@@ -4,9 +4,9 @@ import { describe, expect, test } from 'vitest'
 import {
   ambientFrame,
   captureContext,
-  currentLink,
+  currentScope,
   isUnder,
-  Link,
+  Scope,
   runIn,
 } from '../../packages/bridge/src/transaction/scope.ts'
 import { TransactionStack } from '../../packages/bridge/src/transaction/stack.ts'
@@ -18,58 +18,58 @@ const frameOf = () => new TransactionStack().push(scoped)
 
 describe('the chain', () => {
   test('is that of the code that runs, through all it awaits', async () => {
-    const link = new Link(undefined, database, 'block')
-    expect(currentLink()).toBeUndefined()
+    const link = new Scope(undefined, database, 'block')
+    expect(currentScope()).toBeUndefined()
     await runIn(link, async () => {
-      expect(currentLink()).toBe(link)
+      expect(currentScope()).toBe(link)
       await setImmediate()
-      expect(currentLink()).toBe(link)
+      expect(currentScope()).toBe(link)
     })
-    expect(currentLink()).toBeUndefined()
+    expect(currentScope()).toBeUndefined()
   })
 
   test('is not seen by parallel branches', async () => {
     const branch = async (name: string) => {
-      const link = new Link(currentLink(), database, 'block')
+      const link = new Scope(currentScope(), database, 'block')
       return runIn(link, async () => {
         await setImmediate()
-        expect(currentLink()).toBe(link)
+        expect(currentScope()).toBe(link)
         return name
       })
     }
     expect(await Promise.all([branch('a'), branch('b')])).toEqual(['a', 'b'])
-    expect(currentLink()).toBeUndefined()
+    expect(currentScope()).toBeUndefined()
   })
 
   test('can be left for a while', () => {
-    runIn(new Link(undefined, database, 'block'), () => {
-      expect(runIn(undefined, currentLink)).toBeUndefined()
-      expect(currentLink()).toBeDefined()
+    runIn(new Scope(undefined, database, 'block'), () => {
+      expect(runIn(undefined, currentScope)).toBeUndefined()
+      expect(currentScope()).toBeDefined()
     })
   })
 })
 
 describe('the ambient frame', () => {
   test('is that of the innermost link that has one', () => {
-    const outer = new Link(undefined, database, 'block', undefined, frameOf())
-    const without = new Link(outer, database, 'block')
-    const via = new Link(without, database, 'via', {})
+    const outer = new Scope(undefined, database, 'block', undefined, frameOf())
+    const without = new Scope(outer, database, 'block')
+    const via = new Scope(without, database, 'via', {})
     expect(ambientFrame(via, database)).toBe(outer.frame)
-    const inner = new Link(via, database, 'block', undefined, frameOf())
+    const inner = new Scope(via, database, 'block', undefined, frameOf())
     expect(ambientFrame(inner, database)).toBe(inner.frame)
   })
 
   test('appears when the begin of the block has written it', () => {
-    const link = new Link(undefined, database, 'block')
+    const link = new Scope(undefined, database, 'block')
     expect(ambientFrame(link, database)).toBeUndefined()
     link.frame = frameOf()
     expect(ambientFrame(link, database)).toBe(link.frame)
   })
 
   test('is one of each database', () => {
-    const first = new Link(undefined, database, 'block', undefined, frameOf())
-    const second = new Link(first, other, 'block', undefined, frameOf())
-    const left = new Link(second, other, 'outside')
+    const first = new Scope(undefined, database, 'block', undefined, frameOf())
+    const second = new Scope(first, other, 'block', undefined, frameOf())
+    const left = new Scope(second, other, 'outside')
     expect(ambientFrame(second, database)).toBe(first.frame)
     expect(ambientFrame(second, other)).toBe(second.frame)
     expect(ambientFrame(left, other)).toBeUndefined()
@@ -77,18 +77,18 @@ describe('the ambient frame', () => {
   })
 
   test('is none outside, until a block is opened there', () => {
-    const outer = new Link(undefined, database, 'block', undefined, frameOf())
-    const left = new Link(outer, database, 'outside')
+    const outer = new Scope(undefined, database, 'block', undefined, frameOf())
+    const left = new Scope(outer, database, 'outside')
     expect(ambientFrame(left, database)).toBeUndefined()
-    const inner = new Link(left, database, 'block', undefined, frameOf())
+    const inner = new Scope(left, database, 'block', undefined, frameOf())
     expect(ambientFrame(inner, database)).toBe(inner.frame)
     expect(ambientFrame(undefined, database)).toBeUndefined()
   })
 })
 
 test('isUnder holds for a link itself and what was opened in it', () => {
-  const outer = new Link(undefined, database, 'block')
-  const inner = new Link(outer, other, 'via')
+  const outer = new Scope(undefined, database, 'block')
+  const inner = new Scope(outer, other, 'via')
   expect(isUnder(inner, outer)).toBe(true)
   expect(isUnder(outer, outer)).toBe(true)
   expect(isUnder(outer, inner)).toBe(false)
@@ -99,22 +99,22 @@ describe('a captured context', () => {
   const request = new AsyncLocalStorage<string>()
 
   test('is that of the registration, with the chain that is given', async () => {
-    const inside = new Link(undefined, database, 'block')
-    const around = new Link(undefined, database, 'block')
+    const inside = new Scope(undefined, database, 'block')
+    const around = new Scope(undefined, database, 'block')
     const run = request.run('registered', () => runIn(inside, () => captureContext()))
     await request.run('caller', () =>
       run(around, async () => {
-        expect([request.getStore(), currentLink()]).toEqual(['registered', around])
+        expect([request.getStore(), currentScope()]).toEqual(['registered', around])
         await setImmediate()
-        expect([request.getStore(), currentLink()]).toEqual(['registered', around])
+        expect([request.getStore(), currentScope()]).toEqual(['registered', around])
       }),
     )
   })
 
   test('can have no chain at all', () => {
-    const run = runIn(new Link(undefined, database, 'block'), () => captureContext())
-    runIn(new Link(undefined, database, 'block'), () => {
-      expect(run(undefined, currentLink)).toBeUndefined()
+    const run = runIn(new Scope(undefined, database, 'block'), () => captureContext())
+    runIn(new Scope(undefined, database, 'block'), () => {
+      expect(run(undefined, currentScope)).toBeUndefined()
     })
   })
 })

@@ -95,9 +95,9 @@ describe('end', () => {
     first.hooks.add(hook('a'))
     stack.push(block('b')).hooks.add(hook('b'))
     stack.end(first, 'rolled-back')
-    for (const due of first.hooks.settle('rolled-back')) void due.run(undefined, 'rolled-back')
+    for (const due of first.hooks.takeDue('rolled-back')) void due.run(undefined, 'rolled-back')
     expect(ran).toEqual(['a', 'b'])
-    expect(root.hooks.settle('rolled-back')).toHaveLength(1)
+    expect(root.hooks.takeDue('rolled-back')).toHaveLength(1)
   })
 })
 
@@ -127,7 +127,7 @@ describe('endInside', () => {
     stack.push(block('a')).hooks.add({ kind: 'after-rollback', run: () => {} })
     stack.push(block('b')).hooks.add({ kind: 'after-rollback', run: () => {} })
     stack.endInside(root, 'rolled-back')
-    expect(root.hooks.settle('rolled-back')).toHaveLength(2)
+    expect(root.hooks.takeDue('rolled-back')).toHaveLength(2)
   })
 })
 

@@ -23,7 +23,7 @@ describe('control statements', () => {
       'insert b',
       'commit',
     ])
-    expect(app.transcript.events().map(({ ridden }) => ridden)).toEqual([
+    expect(app.transcript.events().map(({ piggybacked }) => piggybacked)).toEqual([
       true,
       false,
       true,
@@ -35,7 +35,7 @@ describe('control statements', () => {
 
   test('that ridden with a statement of the other layer belong to who opened them', async () => {
     await app.orm.transaction(() => app.db.insertInto('note').values({ text: 'a' }).execute())
-    expect(app.transcript.events().map(({ layer, ridden }) => [layer, ridden])).toEqual([
+    expect(app.transcript.events().map(({ layer, piggybacked }) => [layer, piggybacked])).toEqual([
       ['drizzle', true],
       ['kysely', false],
       ['drizzle', false],

@@ -40,8 +40,8 @@ describe('code of a request whose statement waits for another', () => {
   test('is told of in the context of the request', async () => {
     const seen: unknown[] = []
     const onStart = (event: unknown): void => {
-      const { control, ridden } = event as QueryEvent
-      if (control === 'savepoint' && ridden) seen.push(store.getStore())
+      const { control, piggybacked } = event as QueryEvent
+      if (control === 'savepoint' && piggybacked) seen.push(store.getStore())
     }
     subscribe(`tracing:${CHANNELS.query}:start`, onStart)
     await inRequest(async () => {

@@ -1,5 +1,5 @@
 import type { Frame, FrameState } from './transaction/frame.ts'
-import { linesOf, type Origin } from './transaction/call-site.ts'
+import { linesOf, type CallSite } from './transaction/call-site.ts'
 import type { Outcome } from './outcome.ts'
 
 const BRAND = Symbol.for('shared-connection.error')
@@ -88,7 +88,7 @@ export class TransactionClosedError extends SharedConnectionError {
   constructor(frame: Frame, what: string) {
     super(
       `${what}: ${describe(frame)} ${ENDS[frame.state]}. To work outside it on purpose, use shared.outside().\n` +
-        `It began\n${linesOf(frame.origin)}`,
+        `It began\n${linesOf(frame.callSite)}`,
       frame.failure === undefined ? undefined : { cause: frame.failure },
     )
     this.state = frame.state
@@ -171,11 +171,11 @@ export class TransactionTimeoutError extends SharedConnectionError {
   override readonly name = 'TransactionTimeoutError'
 
   /** `timeout` in milliseconds. */
-  constructor(timeout: number, origin: Origin = {}) {
+  constructor(timeout: number, callSite: CallSite = {}) {
     super(
       `the block was not done within its timeout of ${timeout} ms, so it was ended. ` +
         'What it was doing was cancelled on the server; its code may still run, but can send nothing. ' +
-        `It began\n${linesOf(origin)}`,
+        `It began\n${linesOf(callSite)}`,
     )
   }
 }

@@ -1,5 +1,5 @@
 /** What is kept with objects that others have made. */
-export interface Attachment<T> {
+export interface ObjectSlot<T> {
   get(object: unknown): T | undefined
   set(object: object, value: T): void
 }
@@ -13,7 +13,7 @@ const Given = function (object: object): object {
  * Keeps values with objects as a `WeakMap` does, in private fields of theirs. What is put into a
  * `WeakMap` that is no longer young stays until the next full collection of garbage.
  */
-export function attachment<T>(): Attachment<T> {
+export function objectSlot<T>(): ObjectSlot<T> {
   class Attached extends Given {
     #value: T
 

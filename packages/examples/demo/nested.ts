@@ -19,7 +19,7 @@ export async function nested(shop: Shop): Promise<void> {
   )
   claim(
     `The ${savepoints.length} savepoints cost no round trip of their own`,
-    savepoints.length > 0 && savepoints.every(({ ridden }) => ridden),
+    savepoints.length > 0 && savepoints.every(({ piggybacked }) => piggybacked),
   )
 }
 

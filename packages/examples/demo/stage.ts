@@ -53,8 +53,8 @@ export function program(fn: (...args: never[]) => unknown): void {
 export function statement(
   event: Pick<QueryEvent, 'layer' | 'sql'> & Partial<Omit<QueryEvent, 'layer' | 'sql'>>,
 ): void {
-  const { layer, sql, depth = 0, duration, ridden, control, sqlstate } = event
-  const time = ridden ? 'rides' : duration === undefined ? '' : `${duration.toFixed(1)} ms`
+  const { layer, sql, depth = 0, duration, piggybacked, control, sqlstate } = event
+  const time = piggybacked ? 'rides' : duration === undefined ? '' : `${duration.toFixed(1)} ms`
   const room = WIDTH - 24 - 2 * depth
   const text = sql.length > room ? `${sql.slice(0, room - 1)}…` : sql
   show(

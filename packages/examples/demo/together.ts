@@ -11,12 +11,12 @@ export async function together({ orm, db, observer }: Shop): Promise<void> {
   const [same] = await observer.column(
     'select accounts.xmin = profiles.xmin from accounts join profiles on account_id = accounts.id',
   )
-  const trips = events.filter(({ ridden }) => !ridden).length
+  const trips = events.filter(({ piggybacked }) => !piggybacked).length
   say()
   claim('The account is there, and so is its profile', same !== undefined)
   claim('PostgreSQL says that one transaction has written both', same === true)
   claim(
     `${events.length} statements took ${trips} round trips: BEGIN rides with the first one`,
-    trips < events.length && events.some((e) => e.control === 'begin' && e.ridden),
+    trips < events.length && events.some((e) => e.control === 'begin' && e.piggybacked),
   )
 }

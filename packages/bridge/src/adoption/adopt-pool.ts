@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { DisposeError, InvalidArgumentError } from '../errors.ts'
-import { currentLink } from '../transaction/scope.ts'
-import { Borrower } from '../database/lease-request.ts'
+import { currentScope } from '../transaction/scope.ts'
+import { LeaseRequest } from '../database/lease-request.ts'
 import { clientOfConnection, clientOfLease, dispatch } from './lent-client.ts'
 import { Connection } from '../connection/session.ts'
 import { Database } from '../database/database.ts'
@@ -9,7 +9,7 @@ import type { PgClient, PgPool } from '../protocol/pg.ts'
 import { replace } from './replace.ts'
 import { assertSameSettings, settingsOf, type SharedConnectionOptions } from '../settings.ts'
 import { ClientSource, PoolSource } from '../checkout/source.ts'
-import { heldUnder } from '../database/with-client.ts'
+import { lentConnection } from '../database/with-client.ts'
 
 /** An adopted pool or client, and how to let it go. */
 export interface Adoption {
@@ -93,7 +93,7 @@ function methodsOfPool(pool: PgPool, database: Database): Record<string, unknown
       // what pg-pool refuses, it refuses itself
       const isOfPool = database.isDisposed || isNoQuery(args[0])
       if (isOfPool) return query.apply(pool, args as [unknown])
-      return dispatch(database, 'pg', withoutCallback(args), currentLink())
+      return dispatch(database, 'pg', withoutCallback(args), currentScope())
     },
     connect: (callback?: ConnectCallback) => {
       if (database.isDisposed) return connectBefore.call(pool, callback)
@@ -107,11 +107,11 @@ function methodsOfClient(client: PgClient, database: Database): Record<string, u
   const { query } = client
   return {
     query: (...args: unknown[]) => {
-      const link = currentLink()
+      const scope = currentScope()
       // in the hands of withClient() a client is itself
-      const isItself = database.isDisposed || heldUnder(link, database) !== undefined
+      const isItself = database.isDisposed || lentConnection(scope, database) !== undefined
       if (isItself) return query.apply(client, args as [unknown])
-      return dispatch(database, 'pg', args, link)
+      return dispatch(database, 'pg', args, scope)
     },
   }
 }
@@ -141,14 +141,14 @@ function connect(database: Database, callback?: ConnectCallback): Promise<PgClie
 }
 
 async function lend(database: Database): Promise<PgClient> {
-  const caller = currentLink()
-  const borrower = Borrower.under(caller, database)
-  if (borrower !== undefined && borrower.lease === undefined) {
-    const { kind, layer, block: link, parent, origin } = borrower
+  const caller = currentScope()
+  const request = LeaseRequest.under(caller, database)
+  if (request !== undefined && request.lease === undefined) {
+    const { kind, layer, block: scope, parent, callSite } = request
     // a transaction that was asked for on a handle never joins
     const joins = parent === undefined ? undefined : false
-    borrower.lease = await database.lend(kind, layer, caller, { link, parent, origin, joins })
-    return clientOfConnection(database, borrower.lease.connection)
+    request.lease = await database.lend(kind, layer, caller, { scope, parent, callSite, joins })
+    return clientOfConnection(database, request.lease.connection)
   }
   return clientOfLease(database, await database.lend('plain', 'pg', caller))
 }

@@ -9,20 +9,20 @@ interface OwnMethods {
 }
 
 /** A client that is lent: the physical one in all but what the bridge does itself. */
-export function facade(
+export function clientProxy(
   connection: Connection,
   query: OwnMethods['query'],
   release: OwnMethods['release'],
 ): PgClient {
   const getTransactionStatus = (): string | null => statusOf(connection)
-  const handler = new Facade({ query, release, getTransactionStatus })
+  const handler = new ClientProxy({ query, release, getTransactionStatus })
   const proxy = new Proxy(connection.client, handler)
   handler.proxy = proxy
   return proxy
 }
 
 /** Keeps what its user puts in place of the bridge's methods to itself: nobody else gets that. */
-class Facade implements ProxyHandler<PgClient> {
+class ClientProxy implements ProxyHandler<PgClient> {
   readonly #bridge: OwnMethods
   #own: OwnMethods
   proxy: PgClient | undefined

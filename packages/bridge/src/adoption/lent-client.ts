@@ -1,11 +1,11 @@
 import { readsOnly } from '../sql/reads-only.ts'
 import type { Layer } from '../transaction/frame.ts'
-import { originHere } from '../transaction/call-site.ts'
-import { currentLink, type Link } from '../transaction/scope.ts'
-import { Borrower } from '../database/lease-request.ts'
+import { callSiteHere } from '../transaction/call-site.ts'
+import { currentScope, type Scope } from '../transaction/scope.ts'
+import { LeaseRequest } from '../database/lease-request.ts'
 import type { Connection } from '../connection/session.ts'
 import type { Database } from '../database/database.ts'
-import { facade } from './client-proxy.ts'
+import { clientProxy } from './client-proxy.ts'
 import type { Lease } from '../database/lease.ts'
 import type { PgClient, QueryResult, Submittable } from '../protocol/pg.ts'
 import { PortalCursor } from '../database/portal-cursor.ts'
@@ -16,7 +16,7 @@ export function dispatch(
   database: Database,
   layer: Layer,
   [config, values, callback]: readonly unknown[],
-  link: Link | undefined,
+  scope: Scope | undefined,
   lease?: Lease,
   signal?: AbortSignal,
 ): unknown {
@@ -26,8 +26,8 @@ export function dispatch(
   }
   const statement = new Statement(layer, config, values, callback)
   statement.signal = signal
-  if (statement.isSubmittable) statement.origin = lease?.origin ?? originHere()
-  if (statement.isSubmittable && layer === 'kysely' && database.frameOf(lease, link)) {
+  if (statement.isSubmittable) statement.callSite = lease?.callSite ?? callSiteHere()
+  if (statement.isSubmittable && layer === 'kysely' && database.frameOf(lease, scope)) {
     // a cursor of Kysely's, which would keep the connection to itself until its end
     return new PortalCursor(database, statement, lease)
   }
@@ -35,7 +35,13 @@ export function dispatch(
   if (answered !== undefined && typeof answered !== 'function' && !statement.isSubmittable) {
     throw new TypeError('callback is not a function')
   }
-  const answer = withCache(database, statement, lease, link, database.query(statement, lease, link))
+  const answer = withCache(
+    database,
+    statement,
+    lease,
+    scope,
+    database.query(statement, lease, scope),
+  )
   if (statement.isSubmittable) {
     const query = config as Submittable & { callback?: unknown }
     query.callback ??= answered
@@ -58,14 +64,14 @@ function withCache(
   database: Database,
   statement: Statement,
   lease: Lease | undefined,
-  link: Link | undefined,
+  scope: Scope | undefined,
   answer: Promise<QueryResult>,
 ): Promise<QueryResult> {
   if (database.onWrite === undefined || statement.layer !== 'pg') return answer
   if (readsOnly(statement.text)) return answer
-  const root = database.frameOf(lease, link)?.root
+  const root = database.frameOf(lease, scope)?.root
   return answer.then(async (result) => {
-    await database.tellOfWrite('all', root)
+    await database.reportWrite('all', root)
     return result
   })
 }
@@ -76,8 +82,8 @@ function withCache(
  */
 export function clientOfLease(database: Database, lease: Lease): PgClient {
   const query = (...args: unknown[]): unknown =>
-    dispatch(database, 'pg', args, currentLink(), lease)
-  return facade(lease.connection, query, (error) => {
+    dispatch(database, 'pg', args, currentScope(), lease)
+  return clientProxy(lease.connection, query, (error) => {
     if (lease.isReleased) {
       throw new Error('Release called on client which has already been released to the pool.')
     }
@@ -96,13 +102,13 @@ export function clientOfConnection(database: Database, connection: Connection): 
   let client = stable.get(connection)
   if (client === undefined) {
     const query = (...args: unknown[]): unknown => {
-      const link = currentLink()
-      const borrower = Borrower.under(link, database)
-      const layer = borrower?.layer ?? 'pg'
-      return dispatch(database, layer, args, link, borrower?.lease, borrower?.signal)
+      const scope = currentScope()
+      const request = LeaseRequest.under(scope, database)
+      const layer = request?.layer ?? 'pg'
+      return dispatch(database, layer, args, scope, request?.lease, request?.signal)
     }
-    client = facade(connection, query, (error) => {
-      const lease = Borrower.under(currentLink(), database)?.lease
+    client = clientProxy(connection, query, (error) => {
+      const lease = LeaseRequest.under(currentScope(), database)?.lease
       if (lease !== undefined) letGo(lease, error)
     })
     stable.set(connection, client)

@@ -1,16 +1,16 @@
 import { PoolExhaustedError } from '../errors.ts'
 import type { Frame } from '../transaction/frame.ts'
-import { linesOf, type Origin, originHere } from '../transaction/call-site.ts'
+import { linesOf, type CallSite, callSiteHere } from '../transaction/call-site.ts'
 import { behindStream } from '../wire/behind-stream.ts'
-import type { Loan } from './checkout.ts'
+import type { Checkout } from './checkout.ts'
 import type { Source } from './source.ts'
-import { Wait } from './pending-acquire.ts'
+import { PendingAcquire } from './pending-acquire.ts'
 
 /** Finds and ends waits for a client that would never come. */
-export class FullPool {
+export class AcquireQueue {
   readonly #source: Source
   readonly #timeout: number
-  readonly #waits = new Set<Wait>()
+  readonly #waits = new Set<PendingAcquire>()
   #timer: NodeJS.Timeout | undefined
 
   constructor(source: Source, turnTimeout: number) {
@@ -23,23 +23,23 @@ export class FullPool {
    * wait for ever. Who aborts `signal` waits no more, and leaves the client to the next. `borrow`
    * asks the source.
    */
-  borrow(
-    borrow: () => Promise<Loan>,
+  acquire(
+    acquire: () => Promise<Checkout>,
     held: ReadonlySet<Frame>,
     signal?: AbortSignal,
-  ): Promise<Loan> {
+  ): Promise<Checkout> {
     const waits = held.size > 0 || signal !== undefined || this.isFull
-    return waits ? this.#wait(borrow, held, signal) : borrow()
+    return waits ? this.#wait(acquire, held, signal) : acquire()
   }
 
   async #wait(
-    borrow: () => Promise<Loan>,
+    acquire: () => Promise<Checkout>,
     held: ReadonlySet<Frame>,
     signal?: AbortSignal,
-  ): Promise<Loan> {
+  ): Promise<Checkout> {
     // where it can not be needed, the stack is not worth its price
     const isTold = held.size > 0 || this.#source.streams.length > 0
-    const wait = new Wait(held, isTold ? originHere() : {})
+    const wait = new PendingAcquire(held, isTold ? callSiteHere() : {})
     const giveUp = (): void => wait.end(signal?.reason)
     signal?.addEventListener('abort', giveUp)
     this.#waits.add(wait)
@@ -47,11 +47,11 @@ export class FullPool {
     try {
       this.#refuseNewest()
       wait.throwIfEnded()
-      const loan = await wait.for(borrow())
+      const checkout = await wait.for(acquire())
       this.#waits.delete(wait)
       // the last client that could have come to another has come here
       this.#refuseNewest()
-      return loan
+      return checkout
     } finally {
       this.#waits.delete(wait)
       signal?.removeEventListener('abort', giveUp)
@@ -64,19 +64,19 @@ export class FullPool {
 
   /** Whether all clients are lent. */
   get isFull(): boolean {
-    return this.#source.lent >= this.#source.capacity
+    return this.#source.inUse >= this.#source.capacity
   }
 
   /** Where every client is held by a transaction that waits for one more, one of them has to give way. */
   #refuseNewest(): void {
     if (!this.isFull) return
     const holders = new Set<Frame>()
-    let newest: Wait | undefined
+    let newest: PendingAcquire | undefined
     for (const wait of this.#waits) {
       for (const root of wait.held) if (!root.ended) holders.add(root)
       if (wait.held.size > 0) newest = wait
     }
-    if (holders.size < this.#source.lent) return
+    if (holders.size < this.#source.inUse) return
     newest?.end(exhausted(this.#source.capacity, holders, newest.asked))
   }
 
@@ -92,7 +92,7 @@ export class FullPool {
     for (const wait of this.#waits) {
       const idle = performance.now() - Math.max(wait.began, idleSince)
       // timers may fire a fraction of a millisecond early
-      if (idle >= timeout - 1) wait.end(behindStream(WHAT, timeout, wait.asked, stream?.origin))
+      if (idle >= timeout - 1) wait.end(behindStream(WHAT, timeout, wait.asked, stream?.callSite))
       else next = Math.min(next, timeout - idle)
     }
     this.#timer = setTimeout(this.#look, next)
@@ -104,9 +104,9 @@ const WHAT = 'for a client of the pool while all were in use'
 function exhausted(
   capacity: number,
   waiting: ReadonlySet<Frame>,
-  asked: Origin,
+  asked: CallSite,
 ): PoolExhaustedError {
-  const holders = [...waiting].map((root) => linesOf(root.origin))
+  const holders = [...waiting].map((root) => linesOf(root.callSite))
   return new PoolExhaustedError(
     `all ${capacity} clients of the pool are held by transactions, and each of these waits for one more. ` +
       'Make the pool larger, or ask for the second client outside of the first transaction. ' +

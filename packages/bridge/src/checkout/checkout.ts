@@ -2,7 +2,7 @@ import type { Connection } from '../connection/session.ts'
 import { whenIdle } from '../wire/idle.ts'
 
 /** A connection that was taken from its source, to be given back once. */
-export class Loan {
+export class Checkout {
   readonly connection: Connection
   readonly #finish: (discard: boolean) => void
   #isOut = true
@@ -16,7 +16,7 @@ export class Loan {
    * Gives it back; with `discard` it is closed. A second call does nothing. Resolves when it is
    * back, where that takes another answer of the server.
    */
-  giveBack(discard = false): Promise<void> | undefined {
+  release(discard = false): Promise<void> | undefined {
     if (!this.#isOut) return undefined
     this.#isOut = false
     const { client, isDoubtful, lost } = this.connection

@@ -1,17 +1,17 @@
 import type { Frame } from '../transaction/frame.ts'
-import type { Origin } from '../transaction/call-site.ts'
-import type { Loan } from './checkout.ts'
+import type { CallSite } from '../transaction/call-site.ts'
+import type { Checkout } from './checkout.ts'
 
 /** A wait for a client of a pool whose clients are all in use. */
-export class Wait {
+export class PendingAcquire {
   /** The transactions that the waiting code keeps waiting. */
   readonly held: ReadonlySet<Frame>
-  readonly asked: Origin
+  readonly asked: CallSite
   readonly began = performance.now()
   #ended: { readonly reason: unknown } | undefined
   #reject: ((reason: unknown) => void) | undefined
 
-  constructor(held: ReadonlySet<Frame>, asked: Origin) {
+  constructor(held: ReadonlySet<Frame>, asked: CallSite) {
     this.held = held
     this.asked = asked
   }
@@ -27,12 +27,12 @@ export class Wait {
   }
 
   /** What comes, unless the wait ends before. What comes later is left to the next who waits. */
-  for(borrowing: Promise<Loan>): Promise<Loan> {
+  for(borrowing: Promise<Checkout>): Promise<Checkout> {
     return new Promise((resolve, reject) => {
       this.#reject = reject
-      borrowing.then((loan) => {
-        if (this.#ended === undefined) resolve(loan)
-        else void loan.giveBack()
+      borrowing.then((checkout) => {
+        if (this.#ended === undefined) resolve(checkout)
+        else void checkout.release()
       }, reject)
     })
   }

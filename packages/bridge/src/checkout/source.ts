@@ -1,25 +1,25 @@
 import { AsyncResource } from 'node:async_hooks'
 import { acquireChannel, releaseChannel } from '../instrumentation/channels.ts'
 import type { Layer } from '../transaction/frame.ts'
-import { type Link, runIn } from '../transaction/scope.ts'
-import type { Carrier } from '../protocol/observed-query.ts'
+import { type Scope, runIn } from '../transaction/scope.ts'
+import type { ObservedQuery } from '../protocol/observed-query.ts'
 import type { Connection } from '../connection/session.ts'
-import { Loan } from './checkout.ts'
+import { Checkout } from './checkout.ts'
 import type { PgClient, PgPool, QueryResult } from '../protocol/pg.ts'
-import { recaptured } from '../wire/caller-stack.ts'
+import { rejectWithCallerStack } from '../wire/caller-stack.ts'
 import type { Done } from '../wire/query-sender.ts'
 import type { Statement } from '../wire/statement.ts'
 
 /** A connection that was taken, and how to give it back. */
 interface Taken {
   readonly connection: Connection
-  readonly giveBack: (discard: boolean) => void
+  readonly release: (discard: boolean) => void
 }
 
 /** Where connections come from. */
 export abstract class Source {
   /** How many connections are lent. */
-  lent = 0
+  inUse = 0
   /** How many of these only for one statement. */
   #sending = 0
   /** The others. */
@@ -31,13 +31,16 @@ export abstract class Source {
   protected abstract take(give: (taken: Taken) => void, refuse: (error: unknown) => void): void
 
   /** Borrows one, for code that stands under `link`. */
-  async borrow(layer: Layer, link: Link | undefined): Promise<Loan> {
+  async acquire(layer: Layer, scope: Scope | undefined): Promise<Checkout> {
     const take = (): Promise<Taken> => new Promise((give, refuse) => this.take(give, refuse))
     // a new client lives longer than the code that happens to ask for it: it must not keep its scope
-    const loan = this.#lend(await (link === undefined ? take() : runIn(undefined, take)), layer)
-    const { lost } = loan.connection
-    if (lost === undefined) return loan
-    await loan.giveBack(true)
+    const checkout = this.#checkOut(
+      await (scope === undefined ? take() : runIn(undefined, take)),
+      layer,
+    )
+    const { lost } = checkout.connection
+    if (lost === undefined) return checkout
+    await checkout.release(true)
     throw lost
   }
 
@@ -49,12 +52,12 @@ export abstract class Source {
     return new Promise((resolve, reject) => {
       // the pool may call back in the context of whoever gives a client back
       const caller = new AsyncResource('shared-connection')
-      const send = ({ connection, giveBack }: Taken): void => {
-        this.lent++
+      const send = ({ connection, release }: Taken): void => {
+        this.inUse++
         this.#sending++
-        const loan = new Loan(connection, (discard) => {
+        const checkout = new Checkout(connection, (discard) => {
           this.#sending--
-          this.#takeBack(connection, discard, giveBack)
+          this.#takeBack(connection, discard, release)
         })
         let isOver = false
         const done: Done = (error, result) => {
@@ -62,17 +65,17 @@ export abstract class Source {
           if (isOver) return
           isOver = true
           try {
-            const failure = connection.onLanded(undefined, statement, error, result)
-            const back = loan.giveBack()
+            const failure = connection.onCompleted(undefined, statement, error, result)
+            const back = checkout.release()
             if (failure === undefined) resolve(result as QueryResult)
-            else resolve(recaptured(failure, back))
+            else resolve(rejectWithCallerStack(failure, back))
           } catch (thrown) {
             // by a listener that the user has on the pool
             reject(thrown)
           }
         }
         const speak = (): void =>
-          caller.runInAsyncScope(() => connection.wire.sender.query(statement, done))
+          caller.runInAsyncScope(() => connection.dispatcher.sender.query(statement, done))
         // a client that has just connected tells the user so before anything is sent
         if (connection.client.readyForQuery === true) speak()
         else queueMicrotask(speak)
@@ -82,25 +85,25 @@ export abstract class Source {
   }
 
   /** The streams that hold connections between two of their pages. */
-  get streams(): readonly Carrier[] {
-    return this.#kept.flatMap(({ wire }) => wire.stream ?? [])
+  get streams(): readonly ObservedQuery[] {
+    return this.#kept.flatMap(({ dispatcher }) => dispatcher.stream ?? [])
   }
 
   /** When something last happened on one of the connections, as `performance.now()` tells it. */
   get idleSince(): number {
     if (this.#sending > 0) return performance.now()
-    return Math.max(...this.#kept.map(({ wire }) => wire.idleSince))
+    return Math.max(...this.#kept.map(({ dispatcher }) => dispatcher.idleSince))
   }
 
-  #lend({ connection, giveBack }: Taken, layer: Layer): Loan {
+  #checkOut({ connection, release }: Taken, layer: Layer): Checkout {
     const { client, onNotice } = connection
-    this.lent++
+    this.inUse++
     this.#kept.push(connection)
     client.on('notice', onNotice)
     if (acquireChannel.hasSubscribers) acquireChannel.publish(event(connection, layer))
-    return new Loan(connection, (discard) => {
+    return new Checkout(connection, (discard) => {
       this.#kept.splice(this.#kept.indexOf(connection), 1)
-      const discarded = this.#takeBack(connection, discard, giveBack)
+      const discarded = this.#takeBack(connection, discard, release)
       client.removeListener('notice', onNotice)
       if (releaseChannel.hasSubscribers) {
         releaseChannel.publish({ ...event(connection, layer), discarded })
@@ -112,14 +115,14 @@ export abstract class Source {
   #takeBack(
     { client, isDoubtful, lost, onError }: Connection,
     discard: boolean,
-    giveBack: (discard: boolean) => void,
+    release: (discard: boolean) => void,
   ): boolean {
-    this.lent--
+    this.inUse--
     const status = client.getTransactionStatus()
     const isOpen = status === 'T' || status === 'E'
     const discarded = discard || isOpen || isDoubtful || lost !== undefined
     const listeners = discarded ? client.listeners('error') : []
-    giveBack(discarded)
+    release(discarded)
     if (!discarded) client.removeListener('error', onError)
     // What is closed may still hear of an error. That is nobody's: without a listener of ours, or
     // with the one that the pool has for idle clients, it would end the process.
@@ -162,7 +165,7 @@ export class PoolSource extends Source {
       client.on('error', connection.onError)
       // the pool writes a new `release` on the client each time
       const { release } = client
-      give({ connection, giveBack: (discard) => release?.call(client, discard) })
+      give({ connection, release: (discard) => release?.call(client, discard) })
     }
     const fail = (error: unknown): void => {
       became ??= 'refused'
@@ -199,7 +202,7 @@ export class ClientSource extends Source {
       const { client, onError } = connection
       // a client that is gone keeps its listener, since nobody else hears of what it may still say
       if (!client.listeners('error').includes(onError)) client.on('error', onError)
-      const giveBack = (discard: boolean): void => {
+      const release = (discard: boolean): void => {
         // it can not be exchanged for another, so what is open on it is rolled back
         const isOpen = discard && connection.lost === undefined
         const closed = isOpen
@@ -208,7 +211,7 @@ export class ClientSource extends Source {
         // if that fails, so will the next statement, and its sender is told
         resolve(closed?.catch(() => undefined))
       }
-      give({ connection, giveBack })
+      give({ connection, release })
     })
   }
 }

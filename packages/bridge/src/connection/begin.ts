@@ -5,7 +5,7 @@ import type { Frame, FrameOptions } from '../transaction/frame.ts'
 import { checkModes, narrowing } from '../transaction/modes.ts'
 import { assertNotAborted } from './commit.ts'
 import type { Connection } from './session.ts'
-import { conclude } from './endings.ts'
+import { finish } from './endings.ts'
 import type { Settings } from '../settings.ts'
 import { Statement } from '../wire/statement.ts'
 
@@ -15,7 +15,7 @@ export type OnOpen = (frame: Frame) => (() => Promise<void> | undefined) | undef
 type Opening = 'begin' | 'savepoint' | 'set'
 
 /** Opens the frames of one connection: BEGIN and SAVEPOINT, held back unless that is turned off. */
-export class Openings {
+export class Opener {
   readonly #connection: Connection
   readonly #settings: Settings
 
@@ -33,13 +33,13 @@ export class Openings {
     const session = this.#connection
     const frame = stack.push({ ...options, modes, database: this.#settings.name, session })
     const trace = TransactionTrace.start(this.#settings.name, frame, id)
-    const giveBack = onOpen(frame)
+    const release = onOpen(frame)
     // the client goes back before any hook runs
     // V8 puts a function that is written right into a property among the old objects, and keeps what
     // it refers to until the next full collection of garbage
     const onEnd: Frame['onEnd'] = (outcome, error) => {
       trace?.ended(outcome, error)
-      return giveBack?.()
+      return release?.()
     }
     frame.onEnd = onEnd
     const sending = this.#send(frame, 'begin', beginSql(modes))
@@ -69,7 +69,7 @@ export class Openings {
   /** Holds an opening command back, or sends it now where riding is turned off. */
   #send(frame: Frame, op: Opening, sql: string): Promise<void> | undefined {
     if (!this.#settings.lazy) return this.#sendNow(frame, op, sql)
-    this.#connection.wire.queue.push({ op, sql, frame })
+    this.#connection.dispatcher.queue.push({ op, sql, frame })
     return undefined
   }
 
@@ -86,8 +86,8 @@ export class Openings {
       frame.parent?.abort(error)
       // a connection that takes no BEGIN is in a state that nobody knows
       if (op === 'begin') this.#connection.isDoubtful = true
-      const back = conclude(frame, 'rolled-back', error)
-      turns.pass(notSent)
+      const back = finish(frame, 'rolled-back', error)
+      turns.advance(notSent)
       await back
       throw error
     }

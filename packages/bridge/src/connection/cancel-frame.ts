@@ -1,6 +1,6 @@
 import { notSent, suppress } from '../errors.ts'
 import type { Frame } from '../transaction/frame.ts'
-import type { Link } from '../transaction/scope.ts'
+import type { Scope } from '../transaction/scope.ts'
 import type { Connection } from './session.ts'
 
 /** How many milliseconds the server has to end what is cancelled, before its session is ended. */
@@ -17,14 +17,14 @@ export async function cancelFrame(
   frame: Frame,
   reason: unknown,
 ): Promise<boolean> {
-  const { transactions, wire } = connection
+  const { transactions, dispatcher } = connection
   const { ended } = frame
-  if (ended && !wire.concerns(frame)) return false
+  if (ended && !dispatcher.concerns(frame)) return false
   const timer = setTimeout(() => {
-    if (wire.concerns(frame)) connection.end(unanswered(reason))
+    if (dispatcher.concerns(frame)) connection.end(unanswered(reason))
   }, PATIENCE)
   // before ROLLBACK is on its way: that is not to be cancelled
-  wire.cancel(frame, reason)
+  dispatcher.cancel(frame, reason)
   if (ended) {
     // its block has failed, and waits for what still runs
     timer.unref()
@@ -32,12 +32,12 @@ export async function cancelFrame(
   }
   try {
     if (frame.isKeeping) {
-      await wire.quiet()
+      await dispatcher.quiet()
       return false
     }
     frame.failure ??= reason
-    frame.thrown ??= { error: reason }
-    await transactions.undo(frame, frame.layer)
+    frame.blockError ??= { error: reason }
+    await transactions.rollback(frame, frame.layer)
   } catch (error) {
     suppress(reason, error)
   } finally {
@@ -55,16 +55,16 @@ export async function cancelFrame(
 export function cancelJoined(
   connection: Connection,
   frame: Frame,
-  link: Link | undefined,
+  scope: Scope | undefined,
   reason: unknown,
 ): void {
   if (frame.ended) return
-  frame.doomed ??= { cause: reason }
-  if (link !== undefined) {
-    frame.expel(link)
+  frame.rollbackOnly ??= { cause: reason }
+  if (scope !== undefined) {
+    frame.evict(scope)
   }
-  connection.wire.cancel(frame, reason)
-  connection.turns.pass(notSent)
+  connection.dispatcher.cancel(frame, reason)
+  connection.turns.advance(notSent)
 }
 
 function unanswered(reason: unknown): Error {

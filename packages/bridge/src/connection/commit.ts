@@ -7,13 +7,13 @@ import {
 } from '../errors.ts'
 import type { Frame, Layer } from '../transaction/frame.ts'
 import { type Outcome, outcomeOfCommit } from '../outcome.ts'
-import { Link } from '../transaction/scope.ts'
+import { Scope } from '../transaction/scope.ts'
 import type { Connection } from './session.ts'
 import { isFatal, isServerError } from '../protocol/pg.ts'
 import { Statement } from '../wire/statement.ts'
 
 /** How a COMMIT went. */
-export interface Verdict {
+export interface CommitResult {
   /** `skipped`: a statement of its batch has failed, and the transaction is still open. */
   readonly outcome: Outcome | 'skipped'
   /** What the caller gets instead of a success. */
@@ -21,23 +21,23 @@ export interface Verdict {
 }
 
 /** Runs the before-commit hooks of a frame in it, also those that they register. */
-export async function runLastCalls(
+export async function runBeforeCommit(
   frame: Frame,
   connection: Connection,
   database: object,
 ): Promise<void> {
-  const link = new Link(frame.around, database, 'block', undefined, frame)
-  frame.lastCalls = link
+  const scope = new Scope(frame.around, database, 'block', undefined, frame)
+  frame.beforeCommitScope = scope
   let hooks = frame.hooks.take('before-commit')
   while (hooks.length > 0) {
-    for (const hook of hooks) await hook.run(link, 'committed')
+    for (const hook of hooks) await hook.run(scope, 'committed')
     hooks = frame.hooks.take('before-commit')
   }
   // rolled back meanwhile, from outside
   if (frame.ended) return
   // what they opened and did not await belongs to the transaction too
-  await connection.turns.end(frame, () => Promise.resolve())
-  frame.lastCalls = undefined
+  await connection.turns.runEnd(frame, () => Promise.resolve())
+  frame.beforeCommitScope = undefined
 }
 
 /** Sends COMMIT and finds out what it did; sends nothing where nothing was sent before. */
@@ -45,12 +45,12 @@ export async function sendCommit(
   connection: Connection,
   frame: Frame,
   layer: Layer,
-): Promise<Verdict> {
-  if (connection.wire.queue.forget(frame)) return { outcome: 'committed' }
-  connection.wire.queue.dropReleases(frame)
+): Promise<CommitResult> {
+  if (connection.dispatcher.queue.forget(frame)) return { outcome: 'committed' }
+  connection.dispatcher.queue.dropReleases(frame)
   const doubt = frame.failure
   const commit = new Statement(layer, 'commit')
-  commit.endsBatch = connection.wire.queue.isGathering
+  commit.endsBatch = connection.dispatcher.queue.isCollecting
   let sent = false
   let answer: string | undefined
   try {
@@ -66,7 +66,7 @@ export async function sendCommit(
 }
 
 /** What a COMMIT that got no answer, or an error for one, has done. */
-function failed(frame: Frame, error: unknown, doubt: unknown, sent: boolean): Verdict {
+function failed(frame: Frame, error: unknown, doubt: unknown, sent: boolean): CommitResult {
   // a transaction in which a statement had failed can not have committed
   if (doubt !== undefined) return { outcome: 'rolled-back', failure: aborted(frame) }
   // it waited while the session ended: what has ended that is not about COMMIT

@@ -2,7 +2,7 @@ import type { Frame } from '../transaction/frame.ts'
 import type { Outcome } from '../outcome.ts'
 
 /** Does what is to be done when a transaction has ended: once, and before its hooks run. */
-export function conclude(root: Frame, outcome: Outcome, error: unknown): Promise<void> | undefined {
+export function finish(root: Frame, outcome: Outcome, error: unknown): Promise<void> | undefined {
   const { onEnd } = root
   root.onEnd = undefined
   return onEnd?.(outcome, error)

@@ -10,7 +10,7 @@ import { Statement } from '../wire/statement.ts'
 export function sendNamed(connection: Connection, statement: Statement): Promise<QueryResult> {
   const { name } = statement
   const first = connection.trace(statement, undefined)
-  return connection.wire.converse(statement, async (send) => {
+  return connection.dispatcher.converse(statement, async (send) => {
     const attempt = async (
       sent: Statement,
       trace = connection.trace(sent, undefined),

@@ -1,9 +1,9 @@
 import { HookError, suppress } from '../errors.ts'
 import { hookChannel } from '../instrumentation/channels.ts'
 import type { Frame } from '../transaction/frame.ts'
-import { runHooks } from '../transaction/hooks.ts'
+import { runEach } from '../transaction/hooks.ts'
 import type { Outcome } from '../outcome.ts'
-import { Link } from '../transaction/scope.ts'
+import { Scope } from '../transaction/scope.ts'
 import type { Settings } from '../settings.ts'
 
 /**
@@ -12,19 +12,19 @@ import type { Settings } from '../settings.ts'
  *
  * `first` is the error that the caller is about to get: it stays in front of what hooks throw.
  */
-export async function settle(
+export async function runHooks(
   frame: Frame,
   outcome: Outcome,
   first: { readonly error: unknown } | undefined,
   database: object,
   settings: Settings,
 ): Promise<void> {
-  const hooks = frame.hooks.settle(outcome)
+  const hooks = frame.hooks.takeDue(outcome)
   if (hooks.length === 0) return
   const surrounding = frame.ended ? frame.parent : frame
   const { around } = frame.root
-  const link = surrounding && new Link(around, database, 'block', undefined, surrounding)
-  const errors = await runHooks(hooks, link ?? around, outcome)
+  const scope = surrounding && new Scope(around, database, 'block', undefined, surrounding)
+  const errors = await runEach(hooks, scope ?? around, outcome)
   if (hookChannel.hasSubscribers) {
     hookChannel.publish({
       database: settings.name,
@@ -35,11 +35,11 @@ export async function settle(
     })
   }
   if (errors.length === 0) return
-  tell(new HookError(outcome, errors), first, settings)
+  reportHookError(new HookError(outcome, errors), first, settings)
 }
 
 /** Tells of what has failed behind an outcome that stands: to `onHookError`, else with the first error. */
-export function tell(
+export function reportHookError(
   failure: HookError,
   first: { readonly error: unknown } | undefined,
   { onHookError }: Settings,

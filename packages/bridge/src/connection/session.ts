@@ -9,7 +9,7 @@ import {
 import { noticeChannel, queryChannel } from '../instrumentation/channels.ts'
 import { publishSavepoint, QueryTrace } from '../instrumentation/traces.ts'
 import type { Frame } from '../transaction/frame.ts'
-import { isUnder, type Link, mayWork } from '../transaction/scope.ts'
+import { isUnder, type Scope, mayWork } from '../transaction/scope.ts'
 import { TransactionStack } from '../transaction/stack.ts'
 import { Turns } from '../transaction/turns.ts'
 import { requestCancel } from '../wire/cancel-request.ts'
@@ -21,19 +21,19 @@ import {
   type QueryResult,
 } from '../protocol/pg.ts'
 import { forgetting, sendNamed } from './named.ts'
-import { heldError } from '../database/control-errors.ts'
-import type { Rider } from '../wire/send-queue.ts'
+import { withClientError } from '../database/control-errors.ts'
+import type { DeferredCommand } from '../wire/send-queue.ts'
 import type { Settings } from '../settings.ts'
 import { PreparedNames } from './prepared-names.ts'
 import type { Statement } from '../wire/statement.ts'
 import { Transactions } from './transactions.ts'
-import { turnClock } from './turn-timeout.ts'
-import { Wire, type WireObserver } from '../wire/dispatcher.ts'
+import { turnTimeoutClock } from './turn-timeout.ts'
+import { Dispatcher, type DispatcherObserver } from '../wire/dispatcher.ts'
 
 let connections = 0
 
 /** One physical connection: a client of `pg`, the frames that are open on it, and its queue. */
-export class Connection implements WireObserver {
+export class Connection implements DispatcherObserver {
   /** Its number in this process. */
   readonly id: number = ++connections
   readonly client: PgClient
@@ -41,7 +41,7 @@ export class Connection implements WireObserver {
   readonly #stream: unknown
   readonly stack = new TransactionStack()
   readonly turns: Turns
-  readonly wire: Wire
+  readonly dispatcher: Dispatcher
   readonly transactions: Transactions
   readonly names: PreparedNames
   /** Why the connection is gone. */
@@ -49,7 +49,7 @@ export class Connection implements WireObserver {
   /** A statement may still run on it, or have left a transaction open, unknown to the bridge. */
   isDoubtful = false
   /** The code that has the physical client in its hands, while it has. */
-  heldBy: Link | undefined
+  clientScope: Scope | undefined
 
   /** `stream` makes sockets, where the user's configuration does. */
   constructor(
@@ -62,9 +62,12 @@ export class Connection implements WireObserver {
     this.client = client
     this.#stream = stream
     this.database = settings.name
-    this.wire = new Wire(client, send, this, settings)
+    this.dispatcher = new Dispatcher(client, send, this, settings)
     this.names = new PreparedNames(client)
-    this.turns = new Turns(this.stack, turnClock(settings.turnTimeout, this.wire, this.stack))
+    this.turns = new Turns(
+      this.stack,
+      turnTimeoutClock(settings.turnTimeout, this.dispatcher, this.stack),
+    )
     this.transactions = new Transactions(this, database, settings)
   }
 
@@ -76,12 +79,12 @@ export class Connection implements WireObserver {
   execute(
     statement: Statement,
     frame: Frame | undefined,
-    link: Link | undefined,
+    scope: Scope | undefined,
   ): Promise<QueryResult> {
-    const refusal = frame && this.refusal(frame, link)
+    const refusal = frame && this.refusal(frame, scope)
     if (refusal !== undefined) return Promise.reject(refusal)
-    if (this.heldBy !== undefined && link !== undefined && isUnder(link, this.heldBy)) {
-      return Promise.reject(heldError())
+    if (this.clientScope !== undefined && scope !== undefined && isUnder(scope, this.clientScope)) {
+      return Promise.reject(withClientError())
     }
     this.names.own(statement)
     if (frame === undefined && statement.name !== undefined) return sendNamed(this, statement)
@@ -89,7 +92,7 @@ export class Connection implements WireObserver {
     const answer =
       frame === undefined
         ? this.#send(statement, undefined, trace)
-        : this.turns.take(
+        : this.turns.run(
             frame,
             () => this.#send(statement, this.stack.innermostOf(frame), trace),
             undefined,
@@ -119,7 +122,7 @@ export class Connection implements WireObserver {
     onSend?: () => void,
   ): Promise<QueryResult> {
     const trace = this.trace(statement, frame)
-    const answer = this.wire.send(statement, frame, () => {
+    const answer = this.dispatcher.send(statement, frame, () => {
       onSend?.()
       trace?.left(this)
     })
@@ -127,8 +130,8 @@ export class Connection implements WireObserver {
   }
 
   /** Why a statement of that frame must not be sent, if so. */
-  refusal(frame: Frame, link: Link | undefined): TransactionClosedError | undefined {
-    return mayWork(frame, link) ? undefined : notSent(frame)
+  refusal(frame: Frame, scope: Scope | undefined): TransactionClosedError | undefined {
+    return mayWork(frame, scope) ? undefined : notSent(frame)
   }
 
   /** Called while the client is borrowed: it has no other listener, and an error without one ends the process. */
@@ -140,8 +143,8 @@ export class Connection implements WireObserver {
       for (const frame of this.stack.frames) frame.failure ??= error
       this.stack.end(root, 'lost')
     }
-    this.wire.dropAll(error)
-    this.turns.pass(notSent)
+    this.dispatcher.dropAll(error)
+    this.turns.advance(notSent)
   }
 
   readonly onNotice = (notice: { message?: string; severity?: string; code?: string }): void => {
@@ -155,29 +158,33 @@ export class Connection implements WireObserver {
     })
   }
 
-  onRide(riders: readonly Rider[]): (landed: number, error?: unknown) => void {
-    if (riders.length === 0) return ignore
-    const traces = queryChannel.hasSubscribers ? riders.map((rider) => this.#traceOf(rider)) : []
-    return (landed, error) => {
+  onDeferredSent(
+    deferred: readonly DeferredCommand[],
+  ): (completed: number, error?: unknown) => void {
+    if (deferred.length === 0) return ignore
+    const traces = queryChannel.hasSubscribers
+      ? deferred.map((command) => this.#traceOf(command))
+      : []
+    return (completed, error) => {
       // What comes behind the one that failed was skipped by the server. An error that is not the
       // server's (a timeout of the client's) tells nothing of them: they will take effect.
       const isTold = error === undefined || isServerError(error)
-      traces.slice(0, isTold ? landed : riders.length).forEach((trace) => trace?.answered())
-      const failed = riders[landed]
+      traces.slice(0, isTold ? completed : deferred.length).forEach((trace) => trace?.answered())
+      const failed = deferred[completed]
       if (failed === undefined || error === undefined || !isTold) return
-      traces[landed]?.failed(error)
-      this.#onRiderFailed(failed, error)
+      traces[completed]?.failed(error)
+      this.#onDeferredFailed(failed, error)
     }
   }
 
-  #traceOf(rider: Rider): QueryTrace | undefined {
+  #traceOf(command: DeferredCommand): QueryTrace | undefined {
     const trace = QueryTrace.start({
       database: this.database,
-      layer: rider.frame.layer,
-      sql: rider.sql,
-      control: rider.op === 'set' ? 'set-transaction' : rider.op,
-      ridden: true,
-      frame: rider.frame,
+      layer: command.frame.layer,
+      sql: command.sql,
+      control: command.op === 'set' ? 'set-transaction' : command.op,
+      piggybacked: true,
+      frame: command.frame,
     })
     trace?.left(this)
     return trace
@@ -185,7 +192,7 @@ export class Connection implements WireObserver {
 
   async onCancel(reason: unknown): Promise<void> {
     // the server waits for the reader of a stream: there is nothing to cancel
-    if (this.wire.stream !== undefined) return this.end(reason as Error)
+    if (this.dispatcher.stream !== undefined) return this.end(reason as Error)
     try {
       await requestCancel(this.client, this.#stream)
     } catch (error) {
@@ -201,7 +208,7 @@ export class Connection implements WireObserver {
     this.client.connection.stream.destroy()
   }
 
-  onLanded(
+  onCompleted(
     frame: Frame | undefined,
     statement: Statement | undefined,
     error: unknown,
@@ -216,10 +223,10 @@ export class Connection implements WireObserver {
   }
 
   #onFailed(frame: Frame | undefined, statement: Statement | undefined, error: unknown): void {
-    if (frame !== undefined && statement?.opens) this.wire.drop(frame, error)
+    if (frame !== undefined && statement?.opens) this.dispatcher.drop(frame, error)
     // pg has stopped waiting, but the statement runs on: nobody else may get the client meanwhile
     const isRunning = this.client.readyForQuery === false && !isServerError(error)
-    if (isRunning && this.wire.hasTimeouts) this.isDoubtful = true
+    if (isRunning && this.dispatcher.hasTimeouts) this.isDoubtful = true
     // it may have begun a transaction, and the status byte comes only after the error
     if (statement?.command?.kind === 'several') this.isDoubtful = true
     if (isServerError(error) || isReadTimeout(error)) frame?.abort(error)
@@ -238,16 +245,16 @@ export class Connection implements WireObserver {
       if (this.names.isStale(name) && frame.failure === undefined) {
         this.command(forgetting(name), frame).catch(() => undefined)
       }
-      const answer = this.wire.send(statement, frame, trace && (() => trace.left(this)))
+      const answer = this.dispatcher.send(statement, frame, trace && (() => trace.left(this)))
       answer.catch((error: unknown) => this.names.hasFailed(name, error))
       return answer
     }
-    return this.wire.send(statement, frame, trace && (() => trace.left(this)))
+    return this.dispatcher.send(statement, frame, trace && (() => trace.left(this)))
   }
 
   /** A control command that was acknowledged before it was sent has failed on the server. */
-  #onRiderFailed(rider: Rider, error: unknown): void {
-    const { frame, op } = rider
+  #onDeferredFailed(command: DeferredCommand, error: unknown): void {
+    const { frame, op } = command
     // of a savepoint that could not be opened, narrowed or released the transaction is left aborted
     const victim = op === 'savepoint' || op === 'release' ? frame.parent : frame
     // a connection that takes no BEGIN is in a state that nobody knows
@@ -256,10 +263,10 @@ export class Connection implements WireObserver {
       frame.failure ??= error
       const ended = this.stack.end(frame, 'rolled-back')
       for (const each of ended) publishSavepoint(this.database, each, 'rolled-back')
-      this.wire.drop(frame, error)
+      this.dispatcher.drop(frame, error)
     }
     victim?.abort(error)
-    this.turns.pass(notSent)
+    this.turns.advance(notSent)
   }
 
   /** Compares the server's status byte with the stack. It can be trusted after a success. */
@@ -293,7 +300,7 @@ export class Connection implements WireObserver {
     )
     for (const frame of this.stack.frames) frame.failure ??= drift
     this.stack.end(root, 'unknown')
-    this.turns.pass(notSent)
+    this.turns.advance(notSent)
     return drift
   }
 }

@@ -16,7 +16,7 @@ export function snapshotInside(frame: Frame): TransactionOptionError {
 }
 
 /** A control command that came as a query object. */
-export function inAnObject(statement: Statement): ControlStatementError {
+export function queryObjectError(statement: Statement): ControlStatementError {
   return new ControlStatementError(
     `${JSON.stringify(statement.text)} was sent as a query object, whose answer the bridge can not give. ` +
       'Send it as a text. Nothing was sent',
@@ -24,7 +24,7 @@ export function inAnObject(statement: Statement): ControlStatementError {
 }
 
 /** A control command where another owns what it would end. */
-export function inOthersHands(statement: Statement, frame: Frame): ControlStatementError {
+export function notOwnedError(statement: Statement, frame: Frame): ControlStatementError {
   if (!frame.scoped) {
     return new ControlStatementError(
       `${JSON.stringify(statement.text)} was sent in ${describe(frame)}, where the bridge could not follow it. ` +
@@ -38,7 +38,7 @@ export function inOthersHands(statement: Statement, frame: Frame): ControlStatem
 }
 
 /** A statement where withClient() has the connection. */
-export function heldError(): ControlStatementError {
+export function withClientError(): ControlStatementError {
   return new ControlStatementError(
     'a statement was sent inside withClient(), which holds the connection until it ends, so it would wait for ever. ' +
       'Use the client that withClient() gives. Nothing was sent',

@@ -8,16 +8,22 @@ import {
 import { isHeard } from '../instrumentation/channels.ts'
 import type { TransactionModes } from '../sql/control-command.ts'
 import type { Frame, Layer } from '../transaction/frame.ts'
-import type { Origin } from '../transaction/call-site.ts'
-import { ambientFrame, currentLink, heldTransactions, Link, runIn } from '../transaction/scope.ts'
+import type { CallSite } from '../transaction/call-site.ts'
+import {
+  ambientFrame,
+  currentScope,
+  enclosingTransactions,
+  Scope,
+  runIn,
+} from '../transaction/scope.ts'
 import type { Connection } from '../connection/session.ts'
 import { control } from './layer-control.ts'
-import { FullPool } from '../checkout/acquire-queue.ts'
+import { AcquireQueue } from '../checkout/acquire-queue.ts'
 import { Lease, type LeaseKind } from './lease.ts'
-import type { Loan } from '../checkout/checkout.ts'
+import type { Checkout } from '../checkout/checkout.ts'
 import type { QueryResult } from '../protocol/pg.ts'
 import type { Settings } from '../settings.ts'
-import { tell } from '../connection/run-hooks.ts'
+import { reportHookError } from '../connection/run-hooks.ts'
 import type { Source } from '../checkout/source.ts'
 import type { Statement } from '../wire/statement.ts'
 
@@ -25,14 +31,14 @@ import type { Statement } from '../wire/statement.ts'
 export type OnWrite = (tables: readonly string[] | 'all', root: Frame | undefined) => Promise<void>
 
 /** How a connection is to be lent. */
-export interface Wish {
+export interface LeaseOptions {
   /** The frame of the handle that it is for; `null` for a connection of its own. */
   readonly parent?: Frame | null | undefined
   /** The lease whose connection it is to be, where that is in no transaction. */
   readonly on?: Lease | undefined
   readonly joins?: boolean | undefined
-  readonly link?: Link | undefined
-  readonly origin?: Origin | undefined
+  readonly scope?: Scope | undefined
+  readonly callSite?: CallSite | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -47,7 +53,7 @@ export interface BlockOptions {
   /** Aborted when it is to end from outside, also while it waits to begin. */
   readonly signal?: AbortSignal | undefined
   /** Where the user's call is. */
-  readonly origin: Origin
+  readonly callSite: CallSite
 }
 
 /** One adopted database: finds out which connection and frame a statement belongs to. */
@@ -57,22 +63,22 @@ export class Database {
   onWrite: OnWrite | undefined
   isDisposed = false
   readonly #source: Source
-  readonly #fullPool: FullPool
+  readonly #acquireQueue: AcquireQueue
 
   constructor(settings: Settings, source: (database: Database) => Source) {
     this.settings = settings
     this.#source = source(this)
-    this.#fullPool = new FullPool(this.#source, settings.turnTimeout)
+    this.#acquireQueue = new AcquireQueue(this.#source, settings.turnTimeout)
   }
 
   /** The frame that the code which calls stands in. */
   get ambient(): Frame | undefined {
-    return ambientFrame(currentLink(), this)
+    return ambientFrame(currentScope(), this)
   }
 
   /** How many connections are in use. */
   get inUse(): number {
-    return this.#source.lent
+    return this.#source.inUse
   }
 
   /** The connection on which a frame is open, or was. */
@@ -84,8 +90,8 @@ export class Database {
    * The frame that a statement belongs to: that of its handle, else that of its scope. Where the
    * scope is inside the handle's frame, the scope: PostgreSQL would do the same.
    */
-  frameOf(lease: Lease | undefined, link: Link | undefined): Frame | undefined {
-    const ambient = ambientFrame(link, this)
+  frameOf(lease: Lease | undefined, scope: Scope | undefined): Frame | undefined {
+    const ambient = ambientFrame(scope, this)
     if (lease === undefined) return ambient
     const own = lease.frame
     return own !== undefined && ambient?.isInside(own) ? ambient : own
@@ -95,48 +101,48 @@ export class Database {
   query(
     statement: Statement,
     lease: Lease | undefined,
-    link: Link | undefined,
+    scope: Scope | undefined,
   ): Promise<QueryResult> {
     if (lease?.kind === 'plain' && lease.isReleased) {
       const message = 'the client was released, and may be in the hands of others. Nothing was sent'
       return Promise.reject(new ClientReleasedError(message))
     }
     // behind a COMMIT or RELEASE by hand that nobody awaits, but not in a block that these wait for
-    if (lease?.closing !== undefined && this.frameOf(lease, link) === lease.frame) {
-      return lease.closing.then(() => this.query(statement, lease, link))
+    if (lease?.closing !== undefined && this.frameOf(lease, scope) === lease.frame) {
+      return lease.closing.then(() => this.query(statement, lease, scope))
     }
-    const frame = this.frameOf(lease, link)
+    const frame = this.frameOf(lease, scope)
     if (statement.command !== undefined) {
       const { command } = statement
-      const done = control(this, { statement, command, lease, frame, link })
+      const done = control(this, { statement, command, lease, frame, scope })
       if (done !== undefined) return done
     }
-    if (frame !== undefined) return this.connectionOf(frame).execute(statement, frame, link)
-    if (lease === undefined) return this.#once(statement, link)
-    return lease.connection.execute(statement, undefined, link)
+    if (frame !== undefined) return this.connectionOf(frame).execute(statement, frame, scope)
+    if (lease === undefined) return this.#once(statement, scope)
+    return lease.connection.execute(statement, undefined, scope)
   }
 
   /** Lends a connection to code under `caller`: that of the transaction around, or one of its own. */
   async lend(
     kind: LeaseKind,
     layer: Layer,
-    caller: Link | undefined,
-    wish: Wish = {},
+    caller: Scope | undefined,
+    options: LeaseOptions = {},
   ): Promise<Lease> {
     this.#assertUsable()
-    const { link, origin, on, signal } = wish
-    const joins = wish.joins ?? this.settings.nesting === 'join'
+    const { scope, callSite, on, signal } = options
+    const joins = options.joins ?? this.settings.nesting === 'join'
     const parent =
-      wish.parent === undefined ? ambientFrame(caller, this) : (wish.parent ?? undefined)
+      options.parent === undefined ? ambientFrame(caller, this) : (options.parent ?? undefined)
     if (parent !== undefined) {
       const connection = this.connectionOf(parent)
       const refusal = connection.refusal(parent, caller)
       if (refusal !== undefined) throw refusal
-      return new Lease(connection, { kind, layer, joins, parent, link, origin, signal })
+      return new Lease(connection, { kind, layer, joins, parent, scope, callSite, signal })
     }
-    if (on !== undefined) return new Lease(on.connection, { kind, layer, joins, link, origin })
-    const loan = await this.#borrow(layer, caller, signal)
-    return new Lease(loan.connection, { kind, layer, joins, link, origin, signal, loan })
+    if (on !== undefined) return new Lease(on.connection, { kind, layer, joins, scope, callSite })
+    const checkout = await this.#acquire(layer, caller, signal)
+    return new Lease(checkout.connection, { kind, layer, joins, scope, callSite, signal, checkout })
   }
 
   /**
@@ -144,10 +150,16 @@ export class Database {
    * opened it, the ambient one.
    */
   block<T>(layer: Layer, run: (lease: Lease) => Promise<T>, options: BlockOptions): Promise<T> {
-    const link = new Link(currentLink(), this, 'block')
-    const { joins, modes, parent, signal, origin } = options
-    return runIn(link, async () => {
-      const lease = await this.lend('block', layer, link, { link, origin, joins, parent, signal })
+    const scope = new Scope(currentScope(), this, 'block')
+    const { joins, modes, parent, signal, callSite } = options
+    return runIn(scope, async () => {
+      const lease = await this.lend('block', layer, scope, {
+        scope,
+        callSite,
+        joins,
+        parent,
+        signal,
+      })
       lease.modes = modes
       try {
         return await run(lease)
@@ -161,12 +173,12 @@ export class Database {
 
   /** Runs `fn` as code that has left the transaction around it. */
   outside<T>(fn: () => Promise<T>): Promise<T> {
-    return runIn(new Link(currentLink(), this, 'outside'), fn)
+    return runIn(new Scope(currentScope(), this, 'outside'), fn)
   }
 
   /** Runs `fn` as code that stands in a frame. */
   within<T>(frame: Frame, fn: () => Promise<T>): Promise<T> {
-    return runIn(new Link(currentLink(), this, 'block', undefined, frame), fn)
+    return runIn(new Scope(currentScope(), this, 'block', undefined, frame), fn)
   }
 
   /** Runs the user's part of a block: what control statements come outside it are the layer's own. */
@@ -178,7 +190,7 @@ export class Database {
       const frame = lease.opened ?? lease.joined
       // where the bridge grants it, a rollback on request is no failure that could hide another
       const isGranted = error instanceof Rollback && (lease.layer === 'shared' || lease.joined)
-      if (frame !== undefined && !isGranted) frame.thrown ??= { error }
+      if (frame !== undefined && !isGranted) frame.blockError ??= { error }
       throw error
     } finally {
       lease.phase = 'closing'
@@ -186,35 +198,36 @@ export class Database {
   }
 
   /** Tells of what was written, if a cache wants to know. It is done, whatever fails there. */
-  async tellOfWrite(tables: readonly string[] | 'all', root: Frame | undefined): Promise<void> {
+  async reportWrite(tables: readonly string[] | 'all', root: Frame | undefined): Promise<void> {
     try {
       await this.onWrite?.(tables, root)
     } catch (error) {
-      tell(new HookError('committed', [error]), undefined, this.settings)
+      reportHookError(new HookError('committed', [error]), undefined, this.settings)
     }
   }
 
   /** Sends a statement on a connection of its own. */
-  #once(statement: Statement, link: Link | undefined): Promise<QueryResult> {
-    const isLone = link === undefined && statement.isPlain && !this.#fullPool.isFull && !isHeard()
+  #once(statement: Statement, scope: Scope | undefined): Promise<QueryResult> {
+    const isLone =
+      scope === undefined && statement.isPlain && !this.#acquireQueue.isFull && !isHeard()
     if (isLone && !this.isDisposed) return this.#source.send(statement)
-    return this.#onLoan(statement, link)
+    return this.#onLoan(statement, scope)
   }
 
-  async #onLoan(statement: Statement, link: Link | undefined): Promise<QueryResult> {
+  async #onLoan(statement: Statement, scope: Scope | undefined): Promise<QueryResult> {
     this.#assertUsable()
-    const loan = await this.#borrow(statement.layer, link)
+    const checkout = await this.#acquire(statement.layer, scope)
     try {
-      return await loan.connection.execute(statement, undefined, link)
+      return await checkout.connection.execute(statement, undefined, scope)
     } finally {
-      const back = loan.giveBack()
+      const back = checkout.release()
       if (back !== undefined) await back
     }
   }
 
-  #borrow(layer: Layer, link: Link | undefined, signal?: AbortSignal): Promise<Loan> {
-    const held = heldTransactions(link, this)
-    return this.#fullPool.borrow(() => this.#source.borrow(layer, link), held, signal)
+  #acquire(layer: Layer, scope: Scope | undefined, signal?: AbortSignal): Promise<Checkout> {
+    const held = enclosingTransactions(scope, this)
+    return this.#acquireQueue.acquire(() => this.#source.acquire(layer, scope), held, signal)
   }
 
   #assertUsable(): void {

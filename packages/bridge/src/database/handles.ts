@@ -1,28 +1,28 @@
 import type { Frame } from '../transaction/frame.ts'
-import { attachment } from '../object-slot.ts'
+import { objectSlot } from '../object-slot.ts'
 import type { Database } from './database.ts'
 import type { Lease } from './lease.ts'
 
 /** What stands behind a handle that a layer gave to its user: `tx`, `trx`. */
-export interface Held {
+export interface HandleBinding {
   readonly database: Database
   readonly lease: Lease
 }
 
-const handles = attachment<Held>()
+const handles = objectSlot<HandleBinding>()
 
 /** Notes what a handle speaks through. */
-export function hold(handle: object, held: Held): void {
+export function bindHandle(handle: object, held: HandleBinding): void {
   handles.set(handle, held)
 }
 
 /** What a handle speaks through; nothing for any other object. */
-export function heldBy(handle: unknown): Held | undefined {
+export function bindingOf(handle: unknown): HandleBinding | undefined {
   return handles.get(handle)
 }
 
 /** The frame that statements of a handle run in: the innermost mark on its own frame. */
-export function frameOfHandle({ database, lease }: Held): Frame | undefined {
+export function frameOfHandle({ database, lease }: HandleBinding): Frame | undefined {
   const { frame } = lease
   if (frame === undefined || frame.ended) return frame
   return database.connectionOf(frame).stack.innermostOf(frame)

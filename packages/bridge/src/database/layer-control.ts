@@ -2,13 +2,13 @@ import { describe, notSent, TransactionOptionError } from '../errors.ts'
 import type { ControlCommand, TransactionModes } from '../sql/control-command.ts'
 import type { Frame } from '../transaction/frame.ts'
 import { narrowing } from '../transaction/modes.ts'
-import type { Link } from '../transaction/scope.ts'
+import type { Scope } from '../transaction/scope.ts'
 import { aborted, unknown } from '../connection/commit.ts'
-import { byHand, type ControlRequest } from './manual-control.ts'
+import { manualControl, type ControlRequest } from './manual-control.ts'
 import type { Database } from './database.ts'
 import type { Lease } from './lease.ts'
 import { acknowledged, isServerError, type QueryResult } from '../protocol/pg.ts'
-import { inAnObject } from './control-errors.ts'
+import { queryObjectError } from './control-errors.ts'
 
 /**
  * Does what a control command asks for: by moving the stack, which decides what is sent. Gives
@@ -19,7 +19,7 @@ export function control(
   request: ControlRequest,
 ): Promise<QueryResult> | undefined {
   const { command, lease, statement } = request
-  if (statement.isSubmittable) return refuse(inAnObject(statement))
+  if (statement.isSubmittable) return refuse(queryObjectError(statement))
   if (command.kind === 'malformed' || (command.kind === 'several' && isOpening(lease))) {
     const near = command.kind === 'several' ? ';' : command.near
     const error = new TransactionOptionError(
@@ -29,9 +29,9 @@ export function control(
     return refuse(error)
   }
   if (lease === undefined || lease.kind === 'plain' || lease.phase === 'body') {
-    return byHand(database, request)
+    return manualControl(database, request)
   }
-  const done = ofItsLayer(database, request, lease) ?? byHand(database, request)
+  const done = ofItsLayer(database, request, lease) ?? manualControl(database, request)
   return done?.catch((error: unknown) => {
     // errors of PostgreSQL reach the caller as the layer gives them; all others as they are
     if (!isServerError(error)) lease.refusal = error
@@ -47,7 +47,7 @@ function isOpening(lease: Lease | undefined): boolean {
 /** The layer's own commands, which open and end the frame of its block. */
 function ofItsLayer(
   database: Database,
-  { command, link }: ControlRequest,
+  { command, scope }: ControlRequest,
   lease: Lease,
 ): Promise<QueryResult> | undefined {
   const { opened, joined, layer, connection } = lease
@@ -55,21 +55,21 @@ function ofItsLayer(
     case 'begin':
     case 'savepoint':
       if (opened !== undefined || joined !== undefined) return undefined
-      return open(database, lease, modesOf(command, lease), command.kind === 'begin', link)
+      return open(database, lease, modesOf(command, lease), command.kind === 'begin', scope)
     case 'commit':
     case 'release':
       if (joined !== undefined) return leave(lease, joined).then(() => told(joined))
       if (opened === undefined || !owns(lease, command)) return undefined
-      return connection.transactions.keep(opened, layer)
+      return connection.transactions.commit(opened, layer)
     case 'rollback':
     case 'rollback-to':
       if (joined !== undefined) {
-        joined.doomed ??= { cause: joined.thrown?.error }
-        joined.thrown = undefined
+        joined.rollbackOnly ??= { cause: joined.blockError?.error }
+        joined.blockError = undefined
         return leave(lease, joined)
       }
       if (opened === undefined || !owns(lease, command)) return undefined
-      return connection.transactions.undo(opened, layer)
+      return connection.transactions.rollback(opened, layer)
     default:
       return undefined
   }
@@ -86,23 +86,23 @@ async function open(
   lease: Lease,
   modes: TransactionModes,
   begun: boolean,
-  link: Link | undefined,
+  scope: Scope | undefined,
 ): Promise<QueryResult> {
   const { connection, layer, parent } = lease
-  const around = lease.link === undefined ? link : lease.link.parent
+  const around = lease.scope === undefined ? scope : lease.scope.parent
   if (begun && parent !== undefined && lease.joins) {
     join(database, lease, parent, modes)
     return acknowledged('BEGIN')
   }
   const scoped = lease.kind === 'block'
-  const { origin, signal } = lease
+  const { callSite, signal } = lease
   await connection.transactions.open(
     parent,
-    { layer, scoped, begun, modes, around, origin, signal },
+    { layer, scoped, begun, modes, around, callSite, signal },
     (frame) => {
       lease.opened = frame
-      if (lease.link !== undefined && scoped) lease.link.frame = frame
-      return lease.giveBack
+      if (lease.scope !== undefined && scoped) lease.scope.frame = frame
+      return lease.releaseAtEnd
     },
   )
   return acknowledged(parent === undefined ? 'BEGIN' : 'SAVEPOINT')
@@ -116,25 +116,26 @@ function join(database: Database, lease: Lease, parent: Frame, modes: Transactio
       `asked for ${narrow} in a block that joins ${describe(parent)}, which may write. Only a savepoint can be narrowed`,
     )
   }
-  const refusal = lease.connection.refusal(parent, lease.link?.parent)
+  const refusal = lease.connection.refusal(parent, lease.scope?.parent)
   if (refusal !== undefined) throw refusal
   lease.joined = parent
-  if (lease.link === undefined || lease.kind !== 'block') return
-  lease.link.frame = parent
-  parent.admit(lease.link, lease.origin ?? {})
+  if (lease.scope === undefined || lease.kind !== 'block') return
+  lease.scope.frame = parent
+  parent.join(lease.scope, lease.callSite ?? {})
 }
 
 /** What a block that joined a frame is told at its end: what has become of that, if it is known. */
 function told(joined: Frame): QueryResult {
-  const { fate } = joined
-  if (!joined.ended || fate === 'committed' || fate === 'released') return acknowledged('COMMIT')
-  throw fate === 'unknown' ? unknown(joined, joined.failure) : aborted(joined)
+  const { finalState } = joined
+  if (!joined.ended || finalState === 'committed' || finalState === 'released')
+    return acknowledged('COMMIT')
+  throw finalState === 'unknown' ? unknown(joined, joined.failure) : aborted(joined)
 }
 
 /** A block that has joined a frame is over: that may end now. */
-function leave({ connection, link }: Lease, joined: Frame): Promise<QueryResult> {
-  if (link !== undefined) joined.dismiss(link)
-  connection.turns.pass(notSent)
+function leave({ connection, scope }: Lease, joined: Frame): Promise<QueryResult> {
+  if (scope !== undefined) joined.leave(scope)
+  connection.turns.advance(notSent)
   return Promise.resolve(acknowledged('COMMIT'))
 }
 

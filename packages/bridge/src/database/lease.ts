@@ -1,9 +1,9 @@
 import type { TransactionModes } from '../sql/control-command.ts'
 import type { Frame, Layer } from '../transaction/frame.ts'
-import type { Origin } from '../transaction/call-site.ts'
-import type { Link } from '../transaction/scope.ts'
+import type { CallSite } from '../transaction/call-site.ts'
+import type { Scope } from '../transaction/scope.ts'
 import type { Connection } from '../connection/session.ts'
-import type { Loan } from '../checkout/checkout.ts'
+import type { Checkout } from '../checkout/checkout.ts'
 
 /** What a lease is for. */
 export type LeaseKind =
@@ -22,13 +22,13 @@ export interface LeaseTerms {
   /** The frame in which it was borrowed. */
   readonly parent?: Frame | undefined
   /** The link of the block that it serves. */
-  readonly link?: Link | undefined
+  readonly scope?: Scope | undefined
   /** Where the user's call is. */
-  readonly origin?: Origin | undefined
+  readonly callSite?: CallSite | undefined
   /** Aborted when its block is ended from outside. */
   readonly signal?: AbortSignal | undefined
   /** What the connection came with, where it is not that of a transaction or lease around. */
-  readonly loan?: Loan | undefined
+  readonly checkout?: Checkout | undefined
 }
 
 /**
@@ -42,7 +42,7 @@ export class Lease {
   /** The frame in which it was borrowed, on that frame's connection. */
   readonly parent: Frame | undefined
   /** The link of the block that it serves. */
-  readonly link: Link | undefined
+  readonly scope: Scope | undefined
   /** How far the block is: its layer's own control statements come before and after the body. */
   phase: 'opening' | 'body' | 'closing' = 'opening'
   /** The frame that was opened on it. */
@@ -58,26 +58,26 @@ export class Lease {
   /** What the bridge refused one of the layer's own control statements with. */
   refusal: unknown
   isReleased = false
-  readonly origin: Origin | undefined
+  readonly callSite: CallSite | undefined
   readonly signal: AbortSignal | undefined
-  readonly #loan: Loan | undefined
+  readonly #checkout: Checkout | undefined
 
   constructor(connection: Connection, terms: LeaseTerms) {
     this.connection = connection
     this.kind = terms.kind
     this.layer = terms.layer
     this.parent = terms.parent
-    this.link = terms.link
-    this.origin = terms.origin
+    this.scope = terms.scope
+    this.callSite = terms.callSite
     this.signal = terms.signal
     this.joins = terms.joins
-    this.#loan = terms.loan
+    this.#checkout = terms.checkout
   }
 
   /** What gives the client back when the transaction ends; nothing where it is held longer. */
-  get giveBack(): (() => Promise<void> | undefined) | undefined {
-    const loan = this.#loan
-    return loan === undefined || this.kind === 'plain' ? undefined : () => loan.giveBack()
+  get releaseAtEnd(): (() => Promise<void> | undefined) | undefined {
+    const checkout = this.#checkout
+    return checkout === undefined || this.kind === 'plain' ? undefined : () => checkout.release()
   }
 
   /** The frame that a statement through this lease belongs to; nothing outside a transaction. */
@@ -97,7 +97,7 @@ export class Lease {
     this.isReleased = true
     const { opened } = this
     const isOver = opened === undefined || (opened.ended && opened.state !== 'lost')
-    if (isOver && this.closing === undefined) return this.#loan?.giveBack(discard)
+    if (isOver && this.closing === undefined) return this.#checkout?.release(discard)
     return this.#leave(discard)
   }
 
@@ -106,13 +106,13 @@ export class Lease {
     if (this.closing !== undefined) await this.closing
     const { opened, connection } = this
     const isOpen = opened !== undefined && !opened.ended
-    if (isOpen && this.kind === 'plain' && this.#loan !== undefined) {
-      void this.#loan.giveBack(true)
+    if (isOpen && this.kind === 'plain' && this.#checkout !== undefined) {
+      void this.#checkout.release(true)
       connection.onError(new Error('the client was released while its transaction was open'))
     }
     if (opened !== undefined && (opened.state === 'lost' || (isOpen && this.kind === 'block'))) {
-      await connection.transactions.undo(opened, this.layer)
+      await connection.transactions.rollback(opened, this.layer)
     }
-    await this.#loan?.giveBack(discard)
+    await this.#checkout?.release(discard)
   }
 }

@@ -5,14 +5,14 @@ import {
 } from '../errors.ts'
 import type { ControlCommand, TransactionModes } from '../sql/control-command.ts'
 import type { Frame } from '../transaction/frame.ts'
-import { originAbove } from '../transaction/call-site.ts'
-import type { Link } from '../transaction/scope.ts'
+import { callSiteAbove } from '../transaction/call-site.ts'
+import type { Scope } from '../transaction/scope.ts'
 import type { Connection } from '../connection/session.ts'
 import type { Database } from './database.ts'
 import { whenEnded } from '../connection/endings.ts'
 import type { Lease } from './lease.ts'
 import { acknowledged, type QueryResult } from '../protocol/pg.ts'
-import { inOthersHands, snapshotInside } from './control-errors.ts'
+import { notOwnedError, snapshotInside } from './control-errors.ts'
 import type { Statement } from '../wire/statement.ts'
 
 /** A control command, who sent it, and where it arrived. */
@@ -22,22 +22,22 @@ export interface ControlRequest {
   readonly lease: Lease | undefined
   /** The frame that a statement of this sender belongs to. */
   readonly frame: Frame | undefined
-  readonly link: Link | undefined
+  readonly scope: Scope | undefined
 }
 
 /** How many functions of the bridge a statement goes through before it is found to be one by hand. */
 const DISPATCHING = 6
 
 /** What a user sends by hand, on a client, a handle or the pool. */
-export function byHand(
+export function manualControl(
   database: Database,
   request: ControlRequest,
 ): Promise<QueryResult> | undefined {
-  const { command, frame, link, statement } = request
+  const { command, frame, scope, statement } = request
   const connection = frame && database.connectionOf(frame)
   switch (command.kind) {
     case 'begin':
-      return beginByHand(database, request, command.modes)
+      return beginManually(database, request, command.modes)
     case 'savepoint':
       return connection?.transactions
         .open(
@@ -47,22 +47,22 @@ export function byHand(
             scoped: false,
             begun: false,
             name: command.name,
-            around: link,
-            origin: originAbove(DISPATCHING),
+            around: scope,
+            callSite: callSiteAbove(DISPATCHING),
           },
           () => undefined,
         )
         .then(() => acknowledged('SAVEPOINT'))
     case 'commit':
     case 'rollback':
-      return endByHand(database, request, command.chain, command.kind, connection)
+      return endManually(database, request, command.chain, command.kind, connection)
     case 'release':
     case 'rollback-to':
       return connection && moveToSavepoint(request, command.name, command.kind, connection)
     case 'set-transaction': {
       // for the mark that it is sent in: with that it ends
       const inside = frame && connection?.stack.innermostOf(frame)
-      return connection?.execute(statement, frame, link).then((result) => {
+      return connection?.execute(statement, frame, scope).then((result) => {
         if (inside !== undefined) Object.assign(inside, command.modes)
         return result
       })
@@ -73,18 +73,18 @@ export function byHand(
     case 'prepare-transaction':
     case 'several':
       if (frame === undefined) return undefined
-      return refuse(inOthersHands(statement, frame))
+      return refuse(notOwnedError(statement, frame))
     default:
       return undefined
   }
 }
 
-async function beginByHand(
+async function beginManually(
   database: Database,
   request: ControlRequest,
   modes: TransactionModes,
 ): Promise<QueryResult> {
-  const { frame, lease, link, statement } = request
+  const { frame, lease, scope, statement } = request
   if (frame === undefined && lease === undefined) {
     throw new ControlStatementError(
       `${JSON.stringify(statement.text)} was sent to the pool, which would open a transaction that belongs to nobody. ` +
@@ -99,8 +99,8 @@ async function beginByHand(
       scoped: false,
       begun: true,
       modes,
-      around: link,
-      origin: originAbove(DISPATCHING),
+      around: scope,
+      callSite: callSiteAbove(DISPATCHING),
     },
     (opened) => {
       if (frame === undefined && lease !== undefined) lease.opened = opened
@@ -110,7 +110,7 @@ async function beginByHand(
   return acknowledged(frame === undefined ? 'BEGIN' : 'SAVEPOINT')
 }
 
-function endByHand(
+function endManually(
   database: Database,
   request: ControlRequest,
   chain: boolean,
@@ -129,24 +129,24 @@ function endByHand(
     const isOwn = lease !== undefined && begun !== undefined && lease.opened === begun
     const isPlain = lease?.kind === 'plain'
     if (!isOwn || !isPlain || begun.scoped || begun.ended)
-      return refuse(inOthersHands(statement, frame))
-    return chainByHand(database, request, lease, begun, kind)
+      return refuse(notOwnedError(statement, frame))
+    return chainManually(database, request, lease, begun, kind)
   }
   if (begun?.scoped === false) {
     if (lease?.opened === begun) forget(lease, begun)
-    return transactions[kind === 'commit' ? 'keep' : 'undo'](begun, statement.layer)
+    return transactions[kind === 'commit' ? 'commit' : 'rollback'](begun, statement.layer)
   }
-  if (kind === 'commit') return refuse(inOthersHands(statement, frame))
+  if (kind === 'commit') return refuse(notOwnedError(statement, frame))
   const { root } = frame
   if (root.state === 'committed' || root.state === 'unknown') {
     return refuse(new TransactionClosedError(root, 'ROLLBACK was not sent'))
   }
   // mirrored: the block that holds the transaction will find it rolled back
-  return transactions.undo(frame.root, statement.layer)
+  return transactions.rollback(frame.root, statement.layer)
 }
 
 /** AND CHAIN: the next transaction begins with the options of the last. */
-function chainByHand(
+function chainManually(
   database: Database,
   request: ControlRequest,
   lease: Lease,
@@ -155,10 +155,10 @@ function chainByHand(
 ): Promise<QueryResult> {
   const { transactions } = lease.connection
   const begin = (): Promise<QueryResult> =>
-    beginByHand(database, { ...request, frame: undefined }, modesOfFrame(last))
+    beginManually(database, { ...request, frame: undefined }, modesOfFrame(last))
   const chain = async (): Promise<QueryResult> => {
     try {
-      await transactions[kind === 'commit' ? 'keep' : 'undo'](last, request.statement.layer)
+      await transactions[kind === 'commit' ? 'commit' : 'rollback'](last, request.statement.layer)
       return await begin()
     } catch (error) {
       // PostgreSQL goes on in the next one where COMMIT was a rollback, but not where it has failed
@@ -205,12 +205,12 @@ function moveToSavepoint(
     .slice(target.depth)
     .some((inner) => inner.scoped && frame.isInside(inner))
   if (target.scoped || (kind === 'release' && scopedBetween)) {
-    return refuse(inOthersHands(statement, target.scoped ? target : frame))
+    return refuse(notOwnedError(statement, target.scoped ? target : frame))
   }
-  const { transactions, wire } = connection
-  if (kind === 'rollback-to') return transactions.undoTo(target, statement.layer)
-  const isBusy = !wire.isQuiet
-  const kept = transactions.keep(target, statement.layer)
+  const { transactions, dispatcher } = connection
+  if (kind === 'rollback-to') return transactions.rollbackTo(target, statement.layer)
+  const isBusy = !dispatcher.isQuiet
+  const kept = transactions.commit(target, statement.layer)
   if (isBusy && lease !== undefined) holdBack(lease, kept)
   return kept
 }

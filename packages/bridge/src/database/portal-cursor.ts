@@ -1,7 +1,7 @@
 import { TransactionClosedError } from '../errors.ts'
 import { QueryTrace } from '../instrumentation/traces.ts'
 import type { Frame } from '../transaction/frame.ts'
-import { currentLink } from '../transaction/scope.ts'
+import { currentScope } from '../transaction/scope.ts'
 import type { Connection } from '../connection/session.ts'
 import type { Database } from './database.ts'
 import type { Lease } from './lease.ts'
@@ -35,10 +35,10 @@ export class PortalCursor {
     const connection = this.#database.connectionOf(frame)
     if (this.#portal === undefined) return this.#open(connection, frame, count)
     if (this.#portal.isDone) return []
-    if (this.#home?.ended && this.#home.fate !== 'released') {
+    if (this.#home?.ended && this.#home.finalState !== 'released') {
       throw new TransactionClosedError(this.#home, 'the stream was opened in a frame that is gone')
     }
-    if (this.#home !== undefined && undoneAround(this.#home) > this.#undone) {
+    if (this.#home !== undefined && rollbacksAround(this.#home) > this.#undone) {
       throw new TransactionClosedError(this.#home, 'a ROLLBACK TO has taken the stream back')
     }
     this.#portal.step = 'fetch'
@@ -57,12 +57,12 @@ export class PortalCursor {
   }
 
   #frame(): Frame {
-    return this.#database.frameOf(this.#lease, currentLink()) as Frame
+    return this.#database.frameOf(this.#lease, currentScope()) as Frame
   }
 
   async #open(connection: Connection, frame: Frame, count: number): Promise<unknown[]> {
     const { layer, text, parameters } = this.#statement
-    const Class = portalClass(connection.wire.sender.queryClass)
+    const Class = portalClass(connection.dispatcher.sender.queryClass)
     const portal = new Class(text, parameters, count)
     const trace = QueryTrace.start({
       database: connection.database,
@@ -88,25 +88,25 @@ export class PortalCursor {
     portal: Portal,
     onSend?: () => void,
   ): Promise<QueryResult> {
-    const refusal = connection.refusal(frame, currentLink())
+    const refusal = connection.refusal(frame, currentScope())
     if (refusal !== undefined) return Promise.reject(refusal)
-    return connection.turns.take(frame, () => {
+    return connection.turns.run(frame, () => {
       const home = connection.stack.innermostOf(frame)
       if (this.#home === undefined) {
         this.#home = home
-        this.#undone = undoneAround(home)
+        this.#undone = rollbacksAround(home)
       }
-      return connection.wire.carry(portal, home, onSend)
+      return connection.dispatcher.carry(portal, home, onSend)
     })
   }
 }
 
 /** How often a frame was taken back, by itself or with one around it, that stayed open. */
-function undoneAround(frame: Frame): number {
+function rollbacksAround(frame: Frame): number {
   let times = 0
   let around: Frame | undefined = frame
   while (around !== undefined) {
-    times += around.undone
+    times += around.rollbackCount
     around = around.parent
   }
   return times

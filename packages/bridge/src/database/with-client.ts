@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { Readable } from 'node:stream'
-import { currentLink, Link, runIn } from '../transaction/scope.ts'
-import { Carrier, leftStream } from '../protocol/observed-query.ts'
+import { currentScope, Scope, runIn } from '../transaction/scope.ts'
+import { ObservedQuery, leftStream } from '../protocol/observed-query.ts'
 import { Connection } from '../connection/session.ts'
 import type { Database } from './database.ts'
 import { whenIdle } from '../wire/idle.ts'
@@ -15,17 +15,17 @@ export async function withClient<T>(
   database: Database,
   fn: (client: PgClient) => Promise<T> | T,
 ): Promise<T> {
-  const link = currentLink()
-  const held = heldUnder(link, database)
+  const scope = currentScope()
+  const held = lentConnection(scope, database)
   if (held !== undefined) return fn(held.client)
 
   const frame = database.ambient
-  const lease = await database.lend('plain', 'pg', link)
+  const lease = await database.lend('plain', 'pg', scope)
   const { connection } = lease
-  const inside = new Link(link, database, 'via', connection)
+  const inside = new Scope(scope, database, 'via', connection)
   let thrown: { readonly reason: unknown } | undefined
   const run = async (): Promise<T> => {
-    connection.heldBy = inside
+    connection.clientScope = inside
     try {
       return await runIn(inside, async () => fn(connection.client))
     } catch (reason) {
@@ -34,13 +34,15 @@ export async function withClient<T>(
     } finally {
       // for what `fn` has not awaited, and for the status byte
       await settled(connection)
-      connection.heldBy = undefined
+      connection.clientScope = undefined
     }
   }
-  const hold = (): Promise<T> =>
-    connection.wire.hold(frame && connection.stack.innermostOf(frame), run)
+  const bindHandle = (): Promise<T> =>
+    connection.dispatcher.bindHandle(frame && connection.stack.innermostOf(frame), run)
   try {
-    const value = await (frame === undefined ? hold() : connection.turns.take(frame, hold))
+    const value = await (frame === undefined
+      ? bindHandle()
+      : connection.turns.run(frame, bindHandle))
     // the wire takes the reason `undefined` for none
     if (thrown !== undefined) throw thrown.reason
     return value
@@ -55,17 +57,20 @@ async function settled(connection: Connection): Promise<void> {
   const busy = whenIdle(client)
   if (busy === undefined) return
   const { _activeQuery: active } = client as { _activeQuery?: Readable }
-  if (active === undefined || !Carrier.isLeft(active)) return busy
+  if (active === undefined || !ObservedQuery.isLeft(active)) return busy
   // some close what they had open, and some do not
   if (!active.closed) await Promise.race([busy, once(active, 'close')])
   if (whenIdle(client)) connection.end(leftStream())
 }
 
 /** The connection whose client the calling code has in its hands already. */
-export function heldUnder(link: Link | undefined, database: Database): Connection | undefined {
-  for (let at = link; at !== undefined; at = at.parent) {
+export function lentConnection(
+  scope: Scope | undefined,
+  database: Database,
+): Connection | undefined {
+  for (let at = scope; at !== undefined; at = at.parent) {
     const { handle } = at
-    if (at.database === database && handle instanceof Connection && handle.heldBy === at) {
+    if (at.database === database && handle instanceof Connection && handle.clientScope === at) {
       return handle
     }
   }

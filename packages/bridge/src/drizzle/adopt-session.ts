@@ -3,13 +3,13 @@ import { InvalidArgumentError } from '../errors.ts'
 import { kindOf } from '../adoption/adopt-pool.ts'
 import { dispatch } from '../adoption/lent-client.ts'
 import type { BlockOptions, Database } from '../database/database.ts'
-import { hold } from '../database/handles.ts'
+import { bindHandle } from '../database/handles.ts'
 import type { Lease } from '../database/lease.ts'
 import { replace } from '../adoption/replace.ts'
 import type { TransactionModes } from '../sql/control-command.ts'
 import { checkModes } from '../transaction/modes.ts'
-import { originAbove } from '../transaction/call-site.ts'
-import { currentLink } from '../transaction/scope.ts'
+import { callSiteAbove } from '../transaction/call-site.ts'
+import { currentScope } from '../transaction/scope.ts'
 import { adoptCache, cacheForLease } from './cache.ts'
 import type { Internals, Session, Tx } from './types.ts'
 
@@ -27,7 +27,7 @@ class SharedClient {
   }
 
   query(...args: unknown[]): unknown {
-    return dispatch(this.database, 'drizzle', args, currentLink(), this.lease)
+    return dispatch(this.database, 'drizzle', args, currentScope(), this.lease)
   }
 }
 
@@ -47,7 +47,7 @@ export function adoptSession(orm: unknown, database: Database): () => void {
     // called by what has wrapped it
     if (database.isDisposed) return transaction.call(this, fn, config)
     const { lease: outer } = this.client as SharedClient
-    const options = { ...handleOptions(database, outer), origin: originAbove(1) }
+    const options = { ...handleOptions(database, outer), callSite: callSiteAbove(1) }
     return runBlock(database, fn, options, (lease, body) =>
       transaction.call(sessionFor(this, database, lease), body, config),
     )
@@ -119,13 +119,13 @@ function runBlock(
  */
 function nesting(tx: Tx, database: Database, lease: Lease): Tx {
   const { transaction } = tx
-  hold(tx, { database, lease })
+  bindHandle(tx, { database, lease })
   tx.transaction = nest
   async function nest(fn: (tx: Tx) => unknown, config?: TransactionModes): Promise<unknown> {
     // Drizzle itself ignores the options of a nested call
     if (config !== undefined) checkModes(config)
-    const origin = originAbove(1)
-    const options = { ...handleOptions(database, lease), modes: config, origin }
+    const callSite = callSiteAbove(1)
+    const options = { ...handleOptions(database, lease), modes: config, callSite }
     return runBlock(database, fn, options, (inner, body) => {
       const session = { value: sessionFor(tx.session, database, inner) }
       return transaction.call(Object.create(tx, { session }) as Tx, body)
@@ -140,7 +140,7 @@ function handleOptions(
   lease: Lease | undefined,
 ): Pick<BlockOptions, 'parent' | 'joins'> {
   if (lease === undefined) return {}
-  return { parent: database.frameOf(lease, currentLink()), joins: false }
+  return { parent: database.frameOf(lease, currentScope()), joins: false }
 }
 
 function sessionFor(session: Session, database: Database, lease: Lease): Session {

@@ -1,10 +1,10 @@
-import { attachment } from '../object-slot.ts'
+import { objectSlot } from '../object-slot.ts'
 import type { Database } from '../database/database.ts'
 import type { Lease } from '../database/lease.ts'
 import { replace } from '../adoption/replace.ts'
 import { readsOnly } from '../sql/reads-only.ts'
 import type { Frame } from '../transaction/frame.ts'
-import { currentLink } from '../transaction/scope.ts'
+import { currentScope } from '../transaction/scope.ts'
 import type { DrizzleCache, Internals, Session } from './types.ts'
 
 const TABLE_NAME = Symbol.for('drizzle:BaseName')
@@ -33,7 +33,7 @@ export function adoptCache(orm: Internals, session: Session, database: Database)
   if (session.cache === undefined || isNoop(session.cache)) return () => {}
   const cache: DrizzleCache = session.cache
   const known = new Set(tablesOfSchema(orm))
-  const pending = attachment<Set<unknown>>()
+  const pending = objectSlot<Set<unknown>>()
 
   /** Forgets at once, or after the commit of the transaction around. */
   async function forget(written: readonly unknown[], root: Frame | undefined): Promise<void> {
@@ -51,7 +51,7 @@ export function adoptCache(orm: Internals, session: Session, database: Database)
 
   /** The cache as a handle sees it, or the code that calls. */
   function guard(lease?: Lease): GuardedCache {
-    const root = (): Frame | undefined => database.frameOf(lease, currentLink())?.root
+    const root = (): Frame | undefined => database.frameOf(lease, currentScope())?.root
     const own: GuardedCache = {
       // the user's class may keep its parts in private fields, which only its own object has
       strategy: () => cache.strategy(),
@@ -107,7 +107,7 @@ function preparing(prepareQuery: Session['prepareQuery'], database: Database) {
       query: async (config, ...rest) => {
         const root = cache.root()
         const result = await client.query(config, ...rest)
-        if (!readsOnly(textOf(config))) await database.tellOfWrite('all', root)
+        if (!readsOnly(textOf(config))) await database.reportWrite('all', root)
         return result
       },
     }

@@ -27,7 +27,7 @@ export interface QueryEvent {
   /** What it does to the transaction: `begin`, `savepoint`, `release` … ; nothing for other SQL. */
   readonly control: string | undefined
   /** It went in front of another statement, without a round trip of its own. */
-  readonly ridden: boolean
+  readonly piggybacked: boolean
   /** The id of the transaction; nothing outside one. */
   readonly transaction: number | undefined
   /** 1 in the transaction, 2 in a savepoint, and so on; 0 outside. */

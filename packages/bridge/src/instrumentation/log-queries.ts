@@ -42,7 +42,7 @@ export function logQueries(options: LogOptions = {}): () => void {
 function lineOf(event: QueryEvent, parameters: boolean): string {
   const columns = [
     event.layer.padEnd(8),
-    `${event.ridden ? '+' : ''}${event.duration.toFixed(2)}ms`.padStart(9),
+    `${event.piggybacked ? '+' : ''}${event.duration.toFixed(2)}ms`.padStart(9),
     rowsOf(event).padEnd(8),
     transactionOf(event).padEnd(14),
     `${event.control === undefined ? '' : 'TRANSACTION '}${oneLine(event.sql)}`,

@@ -18,7 +18,7 @@ export interface QueryFacts {
   readonly parameters?: readonly unknown[]
   readonly statementName?: string | undefined
   readonly control?: string | undefined
-  readonly ridden?: boolean
+  readonly piggybacked?: boolean
   readonly frame: Frame | undefined
 }
 
@@ -48,7 +48,7 @@ export class QueryTrace {
       parameters: facts.parameters ?? [],
       statementName: facts.statementName,
       control: facts.control,
-      ridden: facts.ridden ?? false,
+      piggybacked: facts.piggybacked ?? false,
       transaction: frame?.root.id,
       depth: frame?.depth ?? 0,
       savepoint: frame?.name,

@@ -1,8 +1,8 @@
 import type { CompiledQuery, DatabaseConnection, QueryResult } from 'kysely'
 import { SessionKilledError } from '../errors.ts'
-import { Borrower } from '../database/lease-request.ts'
+import { LeaseRequest } from '../database/lease-request.ts'
 import type { Database } from '../database/database.ts'
-import { currentLink } from '../transaction/scope.ts'
+import { currentScope } from '../transaction/scope.ts'
 import { writtenTables } from './written-tables.ts'
 
 /**
@@ -12,24 +12,24 @@ import { writtenTables } from './written-tables.ts'
 export class LeasedConnection implements DatabaseConnection {
   readonly connection: DatabaseConnection
   readonly database: Database
-  readonly borrower: Borrower
+  readonly request: LeaseRequest
 
-  constructor(connection: DatabaseConnection, database: Database, borrower: Borrower) {
+  constructor(connection: DatabaseConnection, database: Database, request: LeaseRequest) {
     this.connection = connection
     this.database = database
-    this.borrower = borrower
+    this.request = request
   }
 
   executeQuery<R>(query: CompiledQuery, ...rest: never[]): Promise<QueryResult<R>> {
     const answer = this.#run(() => this.connection.executeQuery<R>(query, ...rest))
-    return this.database.onWrite === undefined ? answer : this.#tellOfWrites(query, answer)
+    return this.database.onWrite === undefined ? answer : this.#reportWrites(query, answer)
   }
 
-  async #tellOfWrites<R>(query: CompiledQuery, answer: Promise<QueryResult<R>>) {
-    const root = this.database.frameOf(this.borrower.lease, currentLink())?.root
+  async #reportWrites<R>(query: CompiledQuery, answer: Promise<QueryResult<R>>) {
+    const root = this.database.frameOf(this.request.lease, currentScope())?.root
     const result = await answer
     const tables = writtenTables(query.query)
-    if (tables !== undefined) await this.database.tellOfWrite(tables, root)
+    if (tables !== undefined) await this.database.reportWrite(tables, root)
     return result
   }
 
@@ -53,9 +53,9 @@ export class LeasedConnection implements DatabaseConnection {
 
   #run<T>(fn: () => T): T {
     // Kysely's own code runs as the borrower's already
-    const link = currentLink()
-    if (Borrower.under(link, this.database) === this.borrower) return fn()
-    return this.borrower.run(this.database, link, fn)
+    const scope = currentScope()
+    if (LeaseRequest.under(scope, this.database) === this.request) return fn()
+    return this.request.run(this.database, scope, fn)
   }
 }
 
@@ -68,7 +68,7 @@ export class AbortableConnection extends LeasedConnection {
 
   constructor(leased: LeasedConnection) {
     const controller = new AbortController()
-    super(leased.connection, leased.database, leased.borrower.for(controller.signal))
+    super(leased.connection, leased.database, leased.request.for(controller.signal))
     this.#controller = controller
     ignoreSecrets(this, Object.getPrototypeOf(leased.connection) as object)
   }

@@ -10,11 +10,11 @@ import {
   SingleConnectionProvider,
 } from 'kysely'
 import { DifferentPoolError } from '../errors.ts'
-import { Borrower } from '../database/lease-request.ts'
+import { LeaseRequest } from '../database/lease-request.ts'
 import type { Database } from '../database/database.ts'
 import type { Lease } from '../database/lease.ts'
-import { type Origin, originHere } from '../transaction/call-site.ts'
-import { currentLink, type Link, runIn } from '../transaction/scope.ts'
+import { type CallSite, callSiteHere } from '../transaction/call-site.ts'
+import { currentScope, type Scope, runIn } from '../transaction/scope.ts'
 import { AbortableConnection, type LeasedConnection, leasedClass } from './connection.ts'
 
 type Consumer<T> = (connection: DatabaseConnection) => Promise<T>
@@ -22,25 +22,25 @@ type Consumer<T> = (connection: DatabaseConnection) => Promise<T>
 /** A query executor of Kysely whose connections come through the bridge. */
 export class SharedExecutor extends DefaultQueryExecutor {
   readonly #database: Database
-  readonly #origin: QueryExecutor
+  readonly #userExecutor: QueryExecutor
   readonly #provider: ConnectionProvider
 
   constructor(
     database: Database,
-    origin: QueryExecutor,
-    plugins: readonly KyselyPlugin[] = origin.plugins,
-    provider: ConnectionProvider = new SharedProvider(database, origin),
+    callSite: QueryExecutor,
+    plugins: readonly KyselyPlugin[] = callSite.plugins,
+    provider: ConnectionProvider = new SharedProvider(database, callSite),
   ) {
-    const compiler = { compileQuery: origin.compileQuery.bind(origin) }
-    super(compiler, origin.adapter, provider, [...plugins])
+    const compiler = { compileQuery: callSite.compileQuery.bind(callSite) }
+    super(compiler, callSite.adapter, provider, [...plugins])
     this.#database = database
-    this.#origin = origin
+    this.#userExecutor = callSite
     this.#provider = provider
   }
 
   /** The same for the transaction of a handle, of whichever layer. */
   forLease(lease: Lease): SharedExecutor {
-    return this.#with(this.plugins, new SharedProvider(this.#database, this.#origin, lease))
+    return this.#with(this.plugins, new SharedProvider(this.#database, this.#userExecutor, lease))
   }
 
   override executeQuery<R>(
@@ -62,7 +62,7 @@ export class SharedExecutor extends DefaultQueryExecutor {
     const provider = this.#provider
     if (!(provider instanceof SharedProvider)) return super.stream<R>(query, chunkSize, ...rest)
     // outside of a transaction it keeps a client, and who waits for that is told where it began
-    const streaming = this.#with(this.plugins, new StreamProvider(provider, originHere()))
+    const streaming = this.#with(this.plugins, new StreamProvider(provider, callSiteHere()))
     return streaming.stream<R>(query, chunkSize, ...rest)
   }
 
@@ -91,19 +91,19 @@ export class SharedExecutor extends DefaultQueryExecutor {
   }
 
   #with(plugins: readonly KyselyPlugin[], provider = this.#provider): SharedExecutor {
-    return new SharedExecutor(this.#database, this.#origin, plugins, provider)
+    return new SharedExecutor(this.#database, this.#userExecutor, plugins, provider)
   }
 }
 
 /** Takes connections from the pool, through the user's own driver with its log and its hooks. */
 class SharedProvider implements ConnectionProvider {
   readonly #database: Database
-  readonly #origin: QueryExecutor
+  readonly #userExecutor: QueryExecutor
   readonly #lease: Lease | undefined
 
-  constructor(database: Database, origin: QueryExecutor, lease?: Lease) {
+  constructor(database: Database, callSite: QueryExecutor, lease?: Lease) {
     this.#database = database
-    this.#origin = origin
+    this.#userExecutor = callSite
     this.#lease = lease
   }
 
@@ -112,23 +112,23 @@ class SharedProvider implements ConnectionProvider {
   }
 
   /** The same for a call that began at `origin`. */
-  provide<T>(consumer: Consumer<T>, origin: Origin | undefined, ...rest: never[]): Promise<T> {
-    const link = currentLink()
-    const waiting = waitingBorrower(link, this.#database)
-    const borrower = waiting ?? new Borrower('plain', 'kysely', undefined, origin)
-    if (this.#lease !== undefined) borrower.parent = this.#database.frameOf(this.#lease, link)
+  provide<T>(consumer: Consumer<T>, callSite: CallSite | undefined, ...rest: never[]): Promise<T> {
+    const scope = currentScope()
+    const waiting = pendingRequest(scope, this.#database)
+    const request = waiting ?? new LeaseRequest('plain', 'kysely', undefined, callSite)
+    if (this.#lease !== undefined) request.parent = this.#database.frameOf(this.#lease, scope)
     const provide = (): Promise<T> =>
-      this.#origin.provideConnection(
+      this.#userExecutor.provideConnection(
         async (connection) => {
-          if (borrower.lease === undefined) throw differentPool(this.#database)
-          const leased = leasedOn(connection, this.#database, borrower)
+          if (request.lease === undefined) throw differentPool(this.#database)
+          const leased = leasedOn(connection, this.#database, request)
           // what begins a transaction leaves its borrower; any other code can speak as it
           if (waiting === undefined) return consumer(leased)
-          return runIn(link?.parent, () => consumer(leased))
+          return runIn(scope?.parent, () => consumer(leased))
         },
         ...rest,
       )
-    return waiting === undefined ? borrower.run(this.#database, link, provide) : provide()
+    return waiting === undefined ? request.run(this.#database, scope, provide) : provide()
   }
 }
 
@@ -150,18 +150,18 @@ class BoundProvider implements ConnectionProvider {
   }
 
   provideConnection<T>(consumer: Consumer<T>): Promise<T> {
-    const link = currentLink()
-    const waiting = waitingBorrower(link, this.#database)
+    const scope = currentScope()
+    const waiting = pendingRequest(scope, this.#database)
     const known = this.#connection
     const isKnown = known !== undefined && this.#waiting === 0
     if (isKnown && waiting === undefined) return consumer(known)
-    return this.#provide(consumer, link, waiting)
+    return this.#provide(consumer, scope, waiting)
   }
 
   async #provide<T>(
     consumer: Consumer<T>,
-    link: Link | undefined,
-    waiting: Borrower | undefined,
+    scope: Scope | undefined,
+    waiting: LeaseRequest | undefined,
   ): Promise<T> {
     this.#asked ??= this.#provider.provideConnection((it) => Promise.resolve(it))
     this.#waiting++
@@ -171,14 +171,14 @@ class BoundProvider implements ConnectionProvider {
     if (waiting === undefined) return consumer(leased)
 
     // a transaction in this one: the same connection, with a lease of its own
-    const { kind, layer, block, origin } = waiting
-    const on = leased.borrower.lease
-    const parent = this.#database.frameOf(on, link) ?? null
-    const wish = { link: block, parent, on, origin, joins: false }
-    waiting.lease = await this.#database.lend(kind, layer, link, wish)
+    const { kind, layer, block, callSite } = waiting
+    const on = leased.request.lease
+    const parent = this.#database.frameOf(on, scope) ?? null
+    const options = { scope: block, parent, on, callSite, joins: false }
+    waiting.lease = await this.#database.lend(kind, layer, scope, options)
     const nested = leasedOn(leased.connection, this.#database, waiting)
     try {
-      return await runIn(link?.parent, () => consumer(nested))
+      return await runIn(scope?.parent, () => consumer(nested))
     } finally {
       await waiting.lease.release()
     }
@@ -188,15 +188,15 @@ class BoundProvider implements ConnectionProvider {
 /** Provides connections for streams. */
 class StreamProvider implements ConnectionProvider {
   readonly #provider: SharedProvider
-  readonly #origin: Origin
+  readonly #userExecutor: CallSite
 
-  constructor(provider: SharedProvider, origin: Origin) {
+  constructor(provider: SharedProvider, callSite: CallSite) {
     this.#provider = provider
-    this.#origin = origin
+    this.#userExecutor = callSite
   }
 
   provideConnection<T>(consumer: Consumer<T>, ...rest: never[]): Promise<T> {
-    return this.#provider.provide(consumer, this.#origin, ...rest)
+    return this.#provider.provide(consumer, this.#userExecutor, ...rest)
   }
 }
 
@@ -219,15 +219,15 @@ class AbortableProvider implements ConnectionProvider {
 function leasedOn(
   connection: DatabaseConnection,
   database: Database,
-  borrower: Borrower,
+  request: LeaseRequest,
 ): LeasedConnection {
-  return new (leasedClass(connection))(connection, database, borrower)
+  return new (leasedClass(connection))(connection, database, request)
 }
 
 /** The transaction that has asked for its connection, if one has. */
-function waitingBorrower(link: Link | undefined, database: Database): Borrower | undefined {
-  const borrower = Borrower.under(link, database)
-  return borrower?.lease === undefined ? borrower : undefined
+function pendingRequest(scope: Scope | undefined, database: Database): LeaseRequest | undefined {
+  const request = LeaseRequest.under(scope, database)
+  return request?.lease === undefined ? request : undefined
 }
 
 function differentPool(database: Database): DifferentPoolError {

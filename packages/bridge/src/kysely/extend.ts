@@ -25,13 +25,13 @@ export function extendKysely<DB, Shared>(
   assertExtensible(db, known)
   // Kysely keeps its parts in private fields. `withPlugin` hands them all to the database that it
   // makes, with the executor that it is given: for this one call it is given ours.
-  const origin = db.getExecutor()
-  const executor = new SharedExecutor(bridge.database, origin)
-  Object.defineProperty(origin, 'withPlugin', { value: () => executor, configurable: true })
+  const userExecutor = db.getExecutor()
+  const executor = new SharedExecutor(bridge.database, userExecutor)
+  Object.defineProperty(userExecutor, 'withPlugin', { value: () => executor, configurable: true })
   try {
     return shareKysely(db.withPlugin(undefined as never as KyselyPlugin), bridge)
   } finally {
-    Reflect.deleteProperty(origin, 'withPlugin')
+    Reflect.deleteProperty(userExecutor, 'withPlugin')
   }
 }
 

@@ -8,14 +8,14 @@ import {
   TransactionBuilder,
 } from 'kysely'
 import { TransactionAbortedError } from '../errors.ts'
-import { attachment } from '../object-slot.ts'
-import { Borrower } from '../database/lease-request.ts'
+import { objectSlot } from '../object-slot.ts'
+import { LeaseRequest } from '../database/lease-request.ts'
 import type { Database } from '../database/database.ts'
-import { hold } from '../database/handles.ts'
+import { bindHandle } from '../database/handles.ts'
 import type { Lease } from '../database/lease.ts'
-import { originAbove } from '../transaction/call-site.ts'
+import { callSiteAbove } from '../transaction/call-site.ts'
 import type { Hooks } from '../transaction/register-hook.ts'
-import { currentLink, Link } from '../transaction/scope.ts'
+import { currentScope, Scope } from '../transaction/scope.ts'
 import type { ExtendedKysely } from './types.ts'
 
 /** What the bridge says of itself through a Kysely. */
@@ -48,7 +48,7 @@ class Backing {
   }
 }
 
-const backings = attachment<Backing>()
+const backings = objectSlot<Backing>()
 
 function backing(object: object): Backing {
   return backings.get(object) as Backing
@@ -85,11 +85,11 @@ export function shareTransaction<T extends Transaction<unknown>>(
 ): T {
   const by: { prototype: object } =
     trx instanceof ControlledTransaction ? SharedControlled : SharedTrx
-  hold(trx, { database: bridge.database, lease })
+  bindHandle(trx, { database: bridge.database, lease })
   return adopt(trx, by, new Backing(bridge, trx, lease)) as T
 }
 
-const builders = attachment<TransactionBuilder<unknown>>()
+const builders = objectSlot<TransactionBuilder<unknown>>()
 
 class SharedKysely extends Kysely<unknown> {
   override transaction(): TransactionBuilder<unknown> {
@@ -136,11 +136,11 @@ class SharedTransactionBuilder extends TransactionBuilder<unknown> {
   override async execute<T>(callback: (trx: Transaction<unknown>) => Promise<T>): Promise<T> {
     const { bridge } = backing(this)
     const { database } = bridge
-    const block = new Link(currentLink(), database, 'block')
-    const borrower = new Borrower('block', 'kysely', block, originAbove(1))
+    const block = new Scope(currentScope(), database, 'block')
+    const request = new LeaseRequest('block', 'kysely', block, callSiteAbove(1))
     const execute = (): Promise<T> =>
       super.execute(async (trx) => {
-        const lease = borrower.lease as Lease
+        const lease = request.lease as Lease
         shareTransaction(trx, bridge, lease)
         try {
           return await database.body(lease, () => callback(trx))
@@ -149,7 +149,7 @@ class SharedTransactionBuilder extends TransactionBuilder<unknown> {
         }
       })
     try {
-      return await borrower.run(database, block, execute)
+      return await request.run(database, block, execute)
     } catch (error) {
       const thrown = error instanceof Thrown ? error.error : error
       if (thrown instanceof TransactionAbortedError) thrown.brand()
@@ -175,10 +175,10 @@ class SharedControlledBuilder extends ControlledTransactionBuilder<unknown> {
   override async execute(): Promise<ControlledTransaction<unknown>> {
     const { bridge } = backing(this)
     const { database } = bridge
-    const origin = originAbove(1)
-    const borrower = new Borrower('controlled', 'kysely', undefined, origin)
-    const trx = await borrower.run(database, currentLink(), () => super.execute())
-    return shareTransaction(trx, bridge, borrower.lease as Lease)
+    const callSite = callSiteAbove(1)
+    const request = new LeaseRequest('controlled', 'kysely', undefined, callSite)
+    const trx = await request.run(database, currentScope(), () => super.execute())
+    return shareTransaction(trx, bridge, request.lease as Lease)
   }
 }
 
@@ -231,7 +231,7 @@ for (const by of CLASSES) {
       const derived = derive.apply(this, args) as object
       const behind = backing(this)
       const { lease } = behind
-      if (lease !== undefined) hold(derived, { database: behind.bridge.database, lease })
+      if (lease !== undefined) bindHandle(derived, { database: behind.bridge.database, lease })
       return adopt(derived, by, behind)
     })
   }
@@ -244,7 +244,7 @@ for (const name of COMMANDS) {
     const behind = backing(this)
     return new Command(async () => {
       const next = await command.execute()
-      hold(next, { database: behind.bridge.database, lease: behind.lease as Lease })
+      bindHandle(next, { database: behind.bridge.database, lease: behind.lease as Lease })
       return adopt(next, SharedControlled, behind)
     })
   })

@@ -12,7 +12,7 @@ interface Mark {
 const NO_STREAM = {}
 
 /** Stands in for the connection while queries write themselves, and keeps what they wrote. */
-export class Recorder {
+export class MessageRecorder {
   readonly stream = NO_STREAM
   readonly parsedStatements: Record<string, string>
   /** What it has of its own is new. */

@@ -1,16 +1,16 @@
 import type { Readable, Writable } from 'node:stream'
-import type { Origin } from '../transaction/call-site.ts'
+import type { CallSite } from '../transaction/call-site.ts'
 import type { PgConnection, Submittable } from './pg.ts'
 
 /**
  * Carries a query that speaks the protocol itself (a cursor, a COPY stream) and tells when it is
  * done: those have no promise, and the connection is theirs until then.
  */
-export class Carrier implements Submittable {
+export class ObservedQuery implements Submittable {
   readonly #query: Submittable
   readonly #done: (error?: unknown) => void
   /** Where the user's call is. */
-  readonly origin: Origin | undefined
+  readonly callSite: CallSite | undefined
   /** When its last page had come, as `performance.now()` tells it. */
   suspendedAt = 0
   #takesData = false
@@ -22,9 +22,9 @@ export class Carrier implements Submittable {
   /** Written by clients that answer in binary. */
   binary: unknown
 
-  constructor(query: Submittable, origin: Origin | undefined, done: (error?: unknown) => void) {
+  constructor(query: Submittable, callSite: CallSite | undefined, done: (error?: unknown) => void) {
     this.#query = query
-    this.origin = origin
+    this.callSite = callSite
     this.#done = done
   }
 

@@ -9,18 +9,18 @@ import {
   type QueryClass,
   type QueryConfig,
 } from './pg.ts'
-import { Recorder } from './message-recorder.ts'
+import { MessageRecorder } from './message-recorder.ts'
 
 /** A query that takes control statements with it in front, and other queries behind, before one Sync. */
-export interface Flight extends PgQuery {
+export interface PipelineQuery extends PgQuery {
   /** The control statements, set before it is sent. */
-  riders: readonly string[]
+  deferred: readonly string[]
   /** The queries behind it, set before it is sent. */
   others: readonly PgQuery[]
   /** Whether all of it is sent, or nothing. */
   isWhole: boolean
   /** How many of all these the server has taken. The next one is what failed, if one did. */
-  landed: number
+  completed: number
   /** Called when it is about to be written: it is not refused any more. */
   onWrite: (() => void) | undefined
   /** Whether anything was written. A query that is refused before leaves all the others behind. */
@@ -29,7 +29,7 @@ export interface Flight extends PgQuery {
   skipOthers(cause: unknown, connection: PgConnection): void
 }
 
-type FlightClass = new (config: unknown, values?: unknown) => Flight
+type PipelineQueryClass = new (config: unknown, values?: unknown) => PipelineQuery
 
 /**
  * The class of flights for a client: it extends the client's own `pg.Query`, since a client in
@@ -39,18 +39,18 @@ type FlightClass = new (config: unknown, values?: unknown) => Flight
  * transaction that was meant for it, or behind an error.
  * Source: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY
  */
-export const flightClass = perClass(extend)
+export const pipelineQueryClass = perClass(extend)
 
-function extend(Query: QueryClass): FlightClass {
-  return class extends Query implements Flight {
-    declare landed: number
+function extend(Query: QueryClass): PipelineQueryClass {
+  return class extends Query implements PipelineQuery {
+    declare completed: number
     declare written: boolean
     declare onWrite: (() => void) | undefined
     declare isWhole: boolean
     declare failure: unknown
     /** Why one of the others could not be sent, and so none was. */
     declare refusal: Error | undefined
-    declare riders: readonly string[]
+    declare deferred: readonly string[]
     declare others: readonly PgQuery[]
     /** Which of the others is answered now. */
     declare other: PgQuery | undefined
@@ -66,19 +66,19 @@ function extend(Query: QueryClass): FlightClass {
     constructor(config: unknown, values?: unknown) {
       super(config, values)
       this.query_timeout = (config as QueryConfig | undefined)?.query_timeout
-      this.riders = []
+      this.deferred = []
       this.others = []
       this.other = undefined
       this.isWhole = false
       this.refusal = undefined
       this.prepared = undefined
-      this.landed = 0
+      this.completed = 0
       this.written = false
       this.onWrite = undefined
     }
 
     get #isOwnTurn(): boolean {
-      return this.riders === undefined || this.landed === this.riders.length
+      return this.deferred === undefined || this.completed === this.deferred.length
     }
 
     override get name(): string | undefined {
@@ -90,19 +90,19 @@ function extend(Query: QueryClass): FlightClass {
     }
 
     override requiresPreparation(): boolean {
-      return this.riders.length + this.others.length > 0 || super.requiresPreparation()
+      return this.deferred.length + this.others.length > 0 || super.requiresPreparation()
     }
 
     override submit(connection: PgConnection): Error | null {
       // Names are checked and values serialised before anything is written: if that fails, nothing
       // was sent, and the control statements can ride with another query.
-      this.landed = this.riders.length
+      this.completed = this.deferred.length
       // what needs no preparation alone is answered as text
       if (!super.requiresPreparation()) this.binary = false
       const isNamed = this.ownName !== undefined || this.others.some(hasName)
-      const recorder = new Recorder(connection, isNamed)
+      const recorder = new MessageRecorder(connection, isNamed)
       const refusal = super.submit(recorder as unknown as PgConnection) ?? recorder.failure
-      this.landed = 0
+      this.completed = 0
       if (refusal) return refusal
       this.others = this.others.filter((query) => this.#accepts(query, connection, recorder))
       if (this.isWhole && this.refusal) return this.refusal
@@ -112,7 +112,7 @@ function extend(Query: QueryClass): FlightClass {
       this.written = true
       connection.stream.cork?.()
       try {
-        writeCommands(connection, this.riders)
+        writeCommands(connection, this.deferred)
         recorder.replay(connection)
         if (recorder.isExtended) connection.sync()
       } finally {
@@ -122,7 +122,7 @@ function extend(Query: QueryClass): FlightClass {
     }
 
     /** Whether another query can be sent. One that can not is told so, alone. */
-    #accepts(query: PgQuery, connection: PgConnection, recorder: Recorder): boolean {
+    #accepts(query: PgQuery, connection: PgConnection, recorder: MessageRecorder): boolean {
       const mark = recorder.mark()
       const refusal = query.submit(recorder as unknown as PgConnection) ?? recorder.failure
       if (!refusal) return true
@@ -133,9 +133,9 @@ function extend(Query: QueryClass): FlightClass {
     }
 
     /** The server has done with one: the next is answered from now on. */
-    #land(): void {
-      this.landed++
-      this.other = this.others[this.landed - this.riders.length - 1]
+    #complete(): void {
+      this.completed++
+      this.other = this.others[this.completed - this.deferred.length - 1]
     }
 
     override handleRowDescription(message: unknown, connection: PgConnection): void {
@@ -151,11 +151,11 @@ function extend(Query: QueryClass): FlightClass {
     override handleCommandComplete(message: unknown, connection: PgConnection): void {
       if (this.#isOwnTurn) super.handleCommandComplete(message, connection)
       else this.other?.handleCommandComplete(message, connection)
-      this.#land()
+      this.#complete()
     }
 
     override handleEmptyQuery(): void {
-      this.#land()
+      this.#complete()
     }
 
     override handleReadyForQuery(connection: PgConnection): void {
@@ -166,16 +166,16 @@ function extend(Query: QueryClass): FlightClass {
 
     override handleError(error: unknown, connection: PgConnection): void {
       // pg's query reports a value that it can not serialise itself, and `submit` does so again
-      if (connection instanceof Recorder) return
+      if (connection instanceof MessageRecorder) return
       if (!this.written) return this.#refuse(error, connection)
       this.#bookTexts(connection)
       // with COMMIT among them nothing can be lost any more
-      const all = this.riders.length + 1 + this.others.length
-      if (this.isWhole && this.landed === all) return this.handleReadyForQuery(connection)
+      const all = this.deferred.length + 1 + this.others.length
+      if (this.isWhole && this.completed === all) return this.handleReadyForQuery(connection)
       // Which of the queries failed: 0 for its own, also where that was skipped behind a rider. If the
       // connection is gone, all have: nobody knows what became of those that were complete.
       const isTold = isServerError(error)
-      const failed = isTold ? Math.max(this.landed - this.riders.length, 0) : 0
+      const failed = isTold ? Math.max(this.completed - this.deferred.length, 0) : 0
       const isOwn = failed === 0
       if (isOwn) this.failure = error
       if (isOwn && this.ownName !== undefined) {

@@ -1,10 +1,10 @@
 import { writeCommands } from './control-messages.ts'
-import { type Flight, flightClass } from './pipeline-query.ts'
+import { type PipelineQuery, pipelineQueryClass } from './pipeline-query.ts'
 import { perClass } from './per-class.ts'
 import type { PgConnection, QueryClass, QueryResult } from './pg.ts'
 
 /** A query whose rows are fetched page by page, from a portal of the server. */
-export interface Portal extends Flight {
+export interface Portal extends PipelineQuery {
   /** What is sent when it is sent next. */
   step: 'open' | 'fetch' | 'close'
   /** Whether the server has given its last row. */
@@ -28,7 +28,7 @@ let portals = 0
 export const portalClass = perClass(extend)
 
 function extend(Query: QueryClass): PortalClass {
-  return class extends flightClass(Query) implements Portal {
+  return class extends pipelineQueryClass(Query) implements Portal {
     declare portal: string
     declare rows: number
     step: Portal['step'] = 'open'
@@ -50,9 +50,9 @@ function extend(Query: QueryClass): PortalClass {
       if (this.step === 'open') {
         return super.submit(connection) ?? null
       }
-      this.landed = 0
+      this.completed = 0
       this.onWrite?.()
-      writeCommands(connection, this.riders)
+      writeCommands(connection, this.deferred)
       if (this.step === 'fetch') connection.execute({ portal: this.portal, rows: this.rows })
       else connection.close({ type: 'P', name: this.portal })
       connection.sync()
@@ -63,7 +63,8 @@ function extend(Query: QueryClass): PortalClass {
     override handlePortalSuspended(): void {}
 
     override handleCommandComplete(message: unknown, connection: PgConnection): void {
-      if (this.landed < this.riders.length) return super.handleCommandComplete(message, connection)
+      if (this.completed < this.deferred.length)
+        return super.handleCommandComplete(message, connection)
       // pg's own query would send a Sync, which is sent already
       this._result.addCommandComplete(message)
       this.isDone = true

@@ -1,11 +1,11 @@
 import { perClass } from './per-class.ts'
 import type { PgConnection, QueryClass, QueryConfig } from './pg.ts'
-import { reasonOf, Recorder } from './message-recorder.ts'
+import { reasonOf, MessageRecorder } from './message-recorder.ts'
 
 /** The class of the queries that are sent in a transaction alone. */
-export const loneClass = perClass(extendToLone)
+export const singleQueryClass = perClass(extendToSingle)
 
-function extendToLone(Query: QueryClass): QueryClass {
+function extendToSingle(Query: QueryClass): QueryClass {
   return class extends Query {
     declare failure: unknown
     declare query_timeout: number | undefined
@@ -23,10 +23,10 @@ function extendToLone(Query: QueryClass): QueryClass {
 }
 
 /** The class of the queries that go along with a flight. */
-export const partClass = perClass(extendToPart)
+export const pipelinedQueryClass = perClass(extendToPart)
 
 function extendToPart(Query: QueryClass): QueryClass {
-  return class extends loneClass(Query) {
+  return class extends singleQueryClass(Query) {
     override submit(connection: PgConnection): Error | null | undefined | void {
       // what needs no preparation alone is answered as text
       if (!super.requiresPreparation()) this.binary = false
@@ -39,7 +39,7 @@ function extendToPart(Query: QueryClass): QueryClass {
 
     override handleError(error: unknown, connection: PgConnection): void {
       // the flight reports it, once
-      if (!(connection instanceof Recorder)) super.handleError(error, connection)
+      if (!(connection instanceof MessageRecorder)) super.handleError(error, connection)
     }
   }
 }

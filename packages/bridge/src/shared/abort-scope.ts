@@ -1,5 +1,5 @@
 import { TransactionTimeoutError } from '../errors.ts'
-import type { Origin } from '../transaction/call-site.ts'
+import type { CallSite } from '../transaction/call-site.ts'
 
 /** What ends a block from outside: the user's signal, its timeout, and what ends the block around it. */
 export class AbortScope {
@@ -13,7 +13,7 @@ export class AbortScope {
   constructor(
     sources: readonly (AbortSignal | undefined)[],
     timeout: number | undefined,
-    origin: Origin | undefined,
+    callSite: CallSite | undefined,
   ) {
     this.#sources = sources.filter((source) => source !== undefined)
     for (const source of this.#sources) {
@@ -22,7 +22,7 @@ export class AbortScope {
     }
     if (timeout !== undefined) {
       this.#timer = setTimeout(
-        () => this.#controller.abort(new TransactionTimeoutError(timeout, origin)),
+        () => this.#controller.abort(new TransactionTimeoutError(timeout, callSite)),
         timeout,
       )
     }

@@ -10,8 +10,8 @@ import type { Database } from '../database/database.ts'
 import type { Lease } from '../database/lease.ts'
 import { Statement } from '../wire/statement.ts'
 import { beginSql } from '../sql/control-sql.ts'
-import { currentLink } from '../transaction/scope.ts'
-import { originAbove } from '../transaction/call-site.ts'
+import { currentScope } from '../transaction/scope.ts'
+import { callSiteAbove } from '../transaction/call-site.ts'
 
 /** A statement that was built and not yet sent: a builder of Drizzle or of Kysely. */
 export interface BatchItem {
@@ -40,7 +40,7 @@ export async function runBatch(
     )
   })
   if (items.length === 0) return []
-  const options = { joins: false, origin: originAbove(2) }
+  const options = { joins: false, callSite: callSiteAbove(2) }
   return database.block('shared', (lease) => sendTogether(database, lease, items), options)
 }
 
@@ -49,18 +49,19 @@ async function sendTogether(
   lease: Lease,
   items: readonly BatchItem[],
 ): Promise<unknown[]> {
-  const send = (text: string) => database.query(new Statement('shared', text), lease, currentLink())
+  const send = (text: string) =>
+    database.query(new Statement('shared', text), lease, currentScope())
   await send(beginSql({}))
   const frame = lease.opened
   if (frame === undefined) throw new Error('a batch has a frame of its own')
-  const gathering = lease.connection.wire.gather(frame)
+  const collector = lease.connection.dispatcher.collect(frame)
   const results: Promise<unknown>[] = []
   let isComplete = true
   let isKept = true
   await database.body(lease, async () => {
     // one after the other, so that they leave in their order whatever way each has through its layer
     for (const item of items) {
-      isComplete = await gathering.start(() => {
+      isComplete = await collector.start(() => {
         const result = (async () => item.execute())()
         results.push(result)
         return result
@@ -71,12 +72,12 @@ async function sendTogether(
   const settled = Promise.allSettled(results)
   // COMMIT may only be on its way before their answers where it can not be run without them. A
   // RELEASE is no trip of its own, so it can wait for what the layers make of the rows, too.
-  if (isComplete && (frame.parent !== undefined || !gathering.isWhole)) {
-    gathering.release()
+  if (isComplete && (frame.parent !== undefined || !collector.isWhole)) {
+    collector.release()
     isKept = (await settled).every(({ status }) => status === 'fulfilled')
   }
   const ended = Promise.allSettled([send(isComplete && isKept ? 'commit' : 'rollback')])
-  gathering.release()
+  collector.release()
   const [end] = await ended
   const outcomes = await settled
   if (!frame.ended) await send('rollback')

@@ -89,7 +89,7 @@ export function viewOf(frame: Frame): TransactionFrame {
     kind: frame.kind,
     name: frame.name,
     get state() {
-      return frame.fate
+      return frame.finalState
     },
     rollbackOnExit() {
       // a savepoint by hand has no block to exit

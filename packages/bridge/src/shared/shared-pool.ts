@@ -6,7 +6,7 @@ import { kyselyForLease } from '../kysely/for-lease.ts'
 import { type Bridge, bridgeOf } from '../kysely/shared-kysely.ts'
 import type { ExtendedKysely, Kysely } from '../kysely/types.ts'
 import { type Adoption, adopted, adoptPool, kindOf, poolOf } from '../adoption/adopt-pool.ts'
-import { frameOfHandle, type Held, heldBy } from '../database/handles.ts'
+import { frameOfHandle, type HandleBinding, bindingOf } from '../database/handles.ts'
 import type { Lease } from '../database/lease.ts'
 import type { SharedConnectionOptions } from '../settings.ts'
 import { withClient } from '../database/with-client.ts'
@@ -54,14 +54,14 @@ class SharedPool {
   /** The frame of a handle, or of the code that calls. */
   frameFor(handle: object | undefined): Frame | undefined {
     const { database } = this.adoption
-    if (handle !== undefined) return frameOfHandle(this.#held(handle))
+    if (handle !== undefined) return frameOfHandle(this.#bindingOf(handle))
     const { ambient } = database
     if (ambient === undefined || ambient.ended) return ambient
     return database.connectionOf(ambient).stack.innermostOf(ambient)
   }
 
-  #held(handle: unknown): Held {
-    const held = heldBy(handle)
+  #bindingOf(handle: unknown): HandleBinding {
+    const held = bindingOf(handle)
     if (held?.database === this.adoption.database) return held
     throw new InvalidArgumentError(
       `expected a transaction handle of this database (tx or trx), got ${kindOf(handle)}`,
@@ -87,12 +87,12 @@ class SharedPool {
   }
 
   #drizzleFor(handle: object): unknown {
-    if (bridgeOf(handle) === undefined && heldBy(handle)) return handle
-    return this.#handles.drizzle(this.#held(handle).lease)
+    if (bridgeOf(handle) === undefined && bindingOf(handle)) return handle
+    return this.#handles.drizzle(this.#bindingOf(handle).lease)
   }
 
   #kyselyFor(handle: object, db: object = this.#defaultKysely()): unknown {
-    const { lease } = this.#held(handle)
+    const { lease } = this.#bindingOf(handle)
     if (bridgeOf(db) !== this.bridge) {
       throw new InvalidArgumentError(
         `kyselyFor() was given ${kindOf(db)} that does not share this connection. Extend it first: db.extension("shared-connection")`,
@@ -141,7 +141,7 @@ class SharedPool {
         runTransaction(database, (lease) => shared.#contextOf(lease) as never, fn, options),
       batch: (items: readonly BatchItem[]) => runBatch(database, items),
       within: async (handle: object, fn: () => unknown) => {
-        const { lease } = shared.#held(handle)
+        const { lease } = shared.#bindingOf(handle)
         const frame = lease.frame ?? shared.#frameOf(handle)
         if (frame.ended) throw new TransactionClosedError(frame, 'within() has nothing to run in')
         return database.within(frame, async () => fn())

@@ -17,8 +17,8 @@ import { Statement } from '../wire/statement.ts'
 import type { TransactionModes } from '../sql/control-command.ts'
 import { beginSql } from '../sql/control-sql.ts'
 import type { Frame } from '../transaction/frame.ts'
-import { originAbove } from '../transaction/call-site.ts'
-import { currentLink } from '../transaction/scope.ts'
+import { callSiteAbove } from '../transaction/call-site.ts'
+import { currentScope } from '../transaction/scope.ts'
 import { AbortScope } from './abort-scope.ts'
 import { retrying } from './retry.ts'
 import { type MaybeOptions, optionsOf, type TransactionOptions } from './transaction-options.ts'
@@ -70,12 +70,12 @@ export async function runTransaction<T, C>(
   if (retry !== undefined && around !== undefined) throw retryInside(around)
 
   const isLimited = signal !== undefined || timeout !== undefined
-  const origin = originAbove(2)
-  const scope = isLimited ? new AbortScope([signal, around?.signal], timeout, origin) : undefined
+  const callSite = callSiteAbove(2)
+  const scope = isLimited ? new AbortScope([signal, around?.signal], timeout, callSite) : undefined
   const block: BlockOptions = {
     joins: propagation !== 'nested' && propagation !== 'requires-new',
     signal: scope?.signal,
-    origin,
+    callSite,
     ...(propagation === 'requires-new' && { parent: null }),
   }
   const attempt = (onOpen?: (frame: Frame | undefined) => void): Promise<T> =>
@@ -106,7 +106,8 @@ async function runBlock<T>(
   modes: TransactionModes,
   fn: () => Promise<T> | T,
 ): Promise<T> {
-  const send = (text: string) => database.query(new Statement('shared', text), lease, currentLink())
+  const send = (text: string) =>
+    database.query(new Statement('shared', text), lease, currentScope())
   await send(beginSql(modes))
   try {
     const value = await database.body(lease, fn)
@@ -126,8 +127,8 @@ async function endable<T>(lease: Lease, work: Promise<T>, signal: AbortSignal): 
   let cancelsCommit = false
   try {
     return await orAborted(work, signal, async (reason) => {
-      const { joined, link, opened } = lease
-      if (joined !== undefined) cancelJoined(connection, joined, link, reason)
+      const { joined, scope, opened } = lease
+      if (joined !== undefined) cancelJoined(connection, joined, scope, reason)
       if (opened === undefined) return true
       cancelsCommit = opened.isKeeping
       return cancelFrame(connection, opened, reason)

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 
 /** Where a call of the user's began: a stack trace, which becomes a text only if that is read. */
-export interface Origin {
+export interface CallSite {
   readonly stack?: string
 }
 
@@ -11,38 +11,38 @@ const LINES = 4
 const ALL_LINES = 100
 
 /** The stack where the user has called the bridge, `own` of whose functions stand in between. */
-export function originAbove(own: number): Origin {
+export function callSiteAbove(own: number): CallSite {
   // each line costs time, in every transaction
   const { stackTraceLimit } = Error
   const lines = stackTraceLimit > 10 ? stackTraceLimit : Math.min(stackTraceLimit, LINES)
-  return capture(lines === 0 ? 0 : lines + own + CAPTURING, originAbove)
+  return capture(lines === 0 ? 0 : lines + own + CAPTURING, callSiteAbove)
 }
 
 /** As it stands in a stack trace, whether that names files by path or by URL. */
 const OWN_FOLDER = fileURLToPath(new URL('..', import.meta.url))
 
 /** The stack here. */
-export function originHere(): Origin {
-  return capture(ALL_LINES, originHere)
+export function callSiteHere(): CallSite {
+  return capture(ALL_LINES, callSiteHere)
 }
 
 /** The functions here that stand on top. */
 const CAPTURING = 2
 
-function capture(lines: number, above: (own: number) => Origin): Origin {
+function capture(lines: number, above: (own: number) => CallSite): CallSite {
   const { stackTraceLimit } = Error
   if (stackTraceLimit === lines) return new Error()
   if (!isWritable()) {
     // where a program has fixed the number of lines, none is to be spent on those here
-    const origin: Origin = {}
-    Error.captureStackTrace(origin, above)
-    return origin
+    const callSite: CallSite = {}
+    Error.captureStackTrace(callSite, above)
+    return callSite
   }
   Error.stackTraceLimit = lines
   // takes less time than captureStackTrace()
-  const origin = new Error()
+  const callSite = new Error()
   Error.stackTraceLimit = stackTraceLimit
-  return origin
+  return callSite
 }
 
 /** Whether the number of lines can be set: a program may have frozen or deleted it. */
@@ -51,7 +51,7 @@ function isWritable(): boolean {
 }
 
 /** An origin as lines of a trace, to stand in a message: the user's, if there are any. */
-export function linesOf({ stack = '' }: Origin): string {
+export function linesOf({ stack = '' }: CallSite): string {
   const all = stack.split('\n').slice(1)
   const others = all.filter((line) => !line.includes(OWN_FOLDER))
   // the lines of a layer alone would tell the user nothing

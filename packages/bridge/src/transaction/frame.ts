@@ -1,8 +1,8 @@
 import type { AccessMode, IsolationLevel, TransactionModes } from '../sql/control-command.ts'
 import { HookList } from './hooks.ts'
-import type { Origin } from './call-site.ts'
+import type { CallSite } from './call-site.ts'
 import type { Outcome } from '../outcome.ts'
-import type { Link } from './scope.ts'
+import type { Scope } from './scope.ts'
 
 /** Who speaks on the connection: a query layer, plain `pg`, or the bridge itself. */
 export type Layer = 'drizzle' | 'kysely' | 'pg' | 'shared'
@@ -32,16 +32,16 @@ export interface FrameOptions {
   /** The name of the database, for messages. */
   readonly database?: string | undefined
   /** Where the code stands that opens it. */
-  readonly around?: Link | undefined
+  readonly around?: Scope | undefined
   /** Where the user's call is. */
-  readonly origin?: Origin | undefined
+  readonly callSite?: CallSite | undefined
   /** Aborted when its block is ended from outside. */
   readonly signal?: AbortSignal | undefined
   /** What it is opened on: nothing is read of it here. */
   readonly session?: object | undefined
 }
 
-const NOBODY: ReadonlyMap<Link, Origin> = new Map()
+const NOBODY: ReadonlyMap<Scope, CallSite> = new Map()
 
 let frames = 0
 
@@ -62,9 +62,9 @@ export class Frame {
   /** The name that the server knows it by: another one where the bridge had taken the user's. */
   readonly sqlName: string | undefined
   /** Where the code stands that opened it: its hooks run there. */
-  readonly around: Link | undefined
+  readonly around: Scope | undefined
   /** Where the user's code began it, for the errors about it. */
-  readonly origin: Origin
+  readonly callSite: CallSite
   /** Aborted when its block, or one around it, is ended from outside. */
   readonly signal: AbortSignal | undefined
   /** What it is open on, or was. */
@@ -77,11 +77,11 @@ export class Frame {
   /** The first statement error in it: the server answers nothing but a rollback until then. */
   failure: unknown
   /** Why it must end in a rollback, though its block may succeed: a block that joined it failed. */
-  doomed: { readonly cause: unknown } | undefined
+  rollbackOnly: { readonly cause: unknown } | undefined
   /** Code that may still use it while it is ending: its before-commit hooks. */
-  lastCalls: Link | undefined
-  #guests: Map<Link, Origin> | undefined
-  #expelled: Set<Link> | undefined
+  beforeCommitScope: Scope | undefined
+  #participants: Map<Scope, CallSite> | undefined
+  #evicted: Set<Scope> | undefined
   /** What is to be done when the transaction has ended, before its hooks run. */
   onEnd: ((outcome: Outcome, error: unknown) => Promise<void> | undefined) | undefined
   /** The hooks that run, or have run, at its end. */
@@ -91,9 +91,9 @@ export class Frame {
   /** COMMIT, or RELEASE, is on its way: nothing can take it back. */
   isKeeping = false
   /** What its block threw: the error that matters, whatever fails while cleaning up. */
-  thrown: { readonly error: unknown } | undefined
+  blockError: { readonly error: unknown } | undefined
   /** How often all that was done in it was taken back, while it stayed open. */
-  undone = 0
+  rollbackCount = 0
   /** Asked by the user to roll back and keep its value. */
   rollsBackOnExit = false
 
@@ -107,7 +107,7 @@ export class Frame {
     this.name = options.name
     this.sqlName = options.sqlName ?? options.name
     this.around = options.around
-    this.origin = options.origin ?? {}
+    this.callSite = options.callSite ?? {}
     this.signal = options.signal ?? parent?.signal
     this.session = options.session ?? parent?.session
     this.isolationLevel = options.modes?.isolationLevel ?? parent?.isolationLevel
@@ -134,11 +134,11 @@ export class Frame {
   }
 
   /** How it ended for good: what was released shares the fate of the frame around it. */
-  get fate(): FrameState {
+  get finalState(): FrameState {
     const { parent, state } = this
     if (state !== 'released' || parent === undefined) return state
-    const { fate } = parent
-    return parent.ended && fate !== 'committed' ? fate : 'released'
+    const { finalState } = parent
+    return parent.ended && finalState !== 'committed' ? finalState : 'released'
   }
 
   /** Whether it has ended, however it ended. */
@@ -147,36 +147,36 @@ export class Frame {
   }
 
   /** Whether it was marked for a rollback, however its block ends. */
-  get isGivenUp(): boolean {
-    return this.doomed !== undefined || this.rollsBackOnExit
+  get isRollbackOnly(): boolean {
+    return this.rollbackOnly !== undefined || this.rollsBackOnExit
   }
 
   /** The blocks that have joined it and still run, with where they began: it ends when they have. */
-  get guests(): ReadonlyMap<Link, Origin> {
-    return this.#guests ?? NOBODY
+  get participants(): ReadonlyMap<Scope, CallSite> {
+    return this.#participants ?? NOBODY
   }
 
   /** Blocks that had joined it and were ended from outside: they send nothing more. */
-  get expelled(): ReadonlySet<Link> | undefined {
-    return this.#expelled
+  get evicted(): ReadonlySet<Scope> | undefined {
+    return this.#evicted
   }
 
   /** A block has joined it. */
-  admit(guest: Link, origin: Origin): void {
-    this.#guests ??= new Map()
-    this.#guests.set(guest, origin)
+  join(participant: Scope, callSite: CallSite): void {
+    this.#participants ??= new Map()
+    this.#participants.set(participant, callSite)
   }
 
   /** A block that had joined it is over. */
-  dismiss(guest: Link): void {
-    this.#guests?.delete(guest)
+  leave(participant: Scope): void {
+    this.#participants?.delete(participant)
   }
 
   /** A block that had joined it is ended from outside. */
-  expel(guest: Link): void {
-    this.dismiss(guest)
-    this.#expelled ??= new Set()
-    this.#expelled.add(guest)
+  evict(participant: Scope): void {
+    this.leave(participant)
+    this.#evicted ??= new Set()
+    this.#evicted.add(participant)
   }
 
   /** Notes the error that leaves it aborted. The first one is the one that matters. */

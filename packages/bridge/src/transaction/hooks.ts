@@ -1,5 +1,5 @@
 import type { Outcome } from '../outcome.ts'
-import type { Link } from './scope.ts'
+import type { Scope } from './scope.ts'
 
 /** The moments a hook can wait for. */
 export type HookKind = 'before-commit' | 'after-commit' | 'after-rollback' | 'after-completion'
@@ -8,7 +8,7 @@ export type HookKind = 'before-commit' | 'after-commit' | 'after-rollback' | 'af
 export interface Hook {
   readonly kind: HookKind
   /** Runs it there, as code that stands under `link`. */
-  readonly run: (link: Link | undefined, outcome: Outcome) => unknown
+  readonly run: (scope: Scope | undefined, outcome: Outcome) => unknown
 }
 
 /**
@@ -46,7 +46,7 @@ export class HookList {
   }
 
   /** Takes all that waited for this outcome; what waited for another is dropped. */
-  settle(outcome: Outcome): Hook[] {
+  takeDue(outcome: Outcome): Hook[] {
     if (this.isEmpty) return []
     const kinds = DUE[outcome]
     const due = this.#hooks.filter((hook) => kinds.includes(hook.kind))
@@ -71,15 +71,15 @@ const DUE: { readonly [O in Outcome]: readonly HookKind[] } = {
 }
 
 /** Runs hooks one after the other. One that throws stops none of the others; its error is given back. */
-export async function runHooks(
+export async function runEach(
   hooks: readonly Hook[],
-  link: Link | undefined,
+  scope: Scope | undefined,
   outcome: Outcome,
 ): Promise<unknown[]> {
   const errors: unknown[] = []
   for (const hook of hooks) {
     try {
-      await hook.run(link, outcome)
+      await hook.run(scope, outcome)
     } catch (error) {
       errors.push(error)
     }

@@ -2,7 +2,7 @@ import { InvalidArgumentError, NoTransactionError, TransactionClosedError } from
 import type { Frame } from './frame.ts'
 import type { HookKind } from './hooks.ts'
 import type { Outcome } from '../outcome.ts'
-import { captureContext, currentLink, mayWork } from './scope.ts'
+import { captureContext, currentScope, mayWork } from './scope.ts'
 
 /** What a hook may do. It is awaited. */
 export type HookFunction<T = unknown> = () => T | Promise<T>
@@ -77,11 +77,11 @@ export async function registerHook(
     if (kind === 'after-commit' || kind === 'before-commit') await fn('committed')
     return
   }
-  if (!mayWork(frame, currentLink())) {
+  if (!mayWork(frame, currentScope())) {
     throw new TransactionClosedError(frame, 'the hook was not registered')
   }
   const run = captureContext()
   const home = scope === 'transaction' ? frame.root : frame
   // async, so that a lazy builder which it returns is awaited there
-  home.hooks.add({ kind, run: (link, outcome) => run(link, async () => fn(outcome)) })
+  home.hooks.add({ kind, run: (at, outcome) => run(at, async () => fn(outcome)) })
 }

@@ -7,8 +7,8 @@ import type { Frame } from './frame.ts'
  * The chain is immutable but for one thing: `frame` is written once, by the `begin` of the block
  * that made the link. So parallel branches never see each other's frames.
  */
-export class Link {
-  readonly parent: Link | undefined
+export class Scope {
+  readonly parent: Scope | undefined
   /** The database that this link speaks of: its identity, nothing else is read of it. */
   readonly database: object
   /** `outside`: code in it has left the transactions around it. `via`: names whom it speaks for. */
@@ -19,9 +19,9 @@ export class Link {
   frame: Frame | undefined
 
   constructor(
-    parent: Link | undefined,
+    parent: Scope | undefined,
     database: object,
-    kind: Link['kind'],
+    kind: Scope['kind'],
     handle?: object,
     frame?: Frame,
   ) {
@@ -34,21 +34,21 @@ export class Link {
 }
 
 /** One store for the whole package: it holds the innermost link of the code that runs. */
-const storage = new AsyncLocalStorage<Link | undefined>()
+const storage = new AsyncLocalStorage<Scope | undefined>()
 
 /** The innermost link of the code that calls. */
-export function currentLink(): Link | undefined {
+export function currentScope(): Scope | undefined {
   return storage.getStore()
 }
 
 /** Runs `fn` with that link. Await inside `fn`: builders are lazy, and run where they are awaited. */
-export function runIn<T>(link: Link | undefined, fn: () => T): T {
-  return storage.run(link, fn)
+export function runIn<T>(scope: Scope | undefined, fn: () => T): T {
+  return storage.run(scope, fn)
 }
 
 /** The frame of a database that code under this link stands in. */
-export function ambientFrame(link: Link | undefined, database: object): Frame | undefined {
-  for (let at = link; at !== undefined; at = at.parent) {
+export function ambientFrame(scope: Scope | undefined, database: object): Frame | undefined {
+  for (let at = scope; at !== undefined; at = at.parent) {
     if (at.database !== database) continue
     if (at.kind === 'outside') return undefined
     if (at.frame !== undefined) return at.frame
@@ -57,9 +57,12 @@ export function ambientFrame(link: Link | undefined, database: object): Frame | 
 }
 
 /** The transactions that wait for such code: those it stands in, or has left for a while. */
-export function heldTransactions(link: Link | undefined, database: object): ReadonlySet<Frame> {
+export function enclosingTransactions(
+  scope: Scope | undefined,
+  database: object,
+): ReadonlySet<Frame> {
   let held: Set<Frame> | undefined
-  for (let at = link; at !== undefined; at = at.parent) {
+  for (let at = scope; at !== undefined; at = at.parent) {
     const root = at.database === database ? at.frame?.root : undefined
     if (root?.ended === false) (held ??= new Set()).add(root)
   }
@@ -69,8 +72,8 @@ export function heldTransactions(link: Link | undefined, database: object): Read
 const NONE: ReadonlySet<Frame> = new Set()
 
 /** Whether code under `link` runs inside `outer`. */
-export function isUnder(link: Link | undefined, outer: Link): boolean {
-  for (let at = link; at !== undefined; at = at.parent) {
+export function isUnder(scope: Scope | undefined, outer: Scope): boolean {
+  for (let at = scope; at !== undefined; at = at.parent) {
     if (at === outer) return true
   }
   return false
@@ -80,25 +83,25 @@ export function isUnder(link: Link | undefined, outer: Link): boolean {
  * Whether code under `link` may still work in a frame: while that is ending, only what it waits for,
  * its before-commit hooks and the blocks that joined it.
  */
-export function mayWork(frame: Frame, link: Link | undefined): boolean {
+export function mayWork(frame: Frame, scope: Scope | undefined): boolean {
   for (let at: Frame | undefined = frame; at !== undefined; at = at.parent) {
-    if (at.expelled === undefined) continue
-    for (const expelled of at.expelled) if (isUnder(link, expelled)) return false
+    if (at.evicted === undefined) continue
+    for (const evicted of at.evicted) if (isUnder(scope, evicted)) return false
   }
   if (frame.ended) return false
   if (frame.state !== 'ending') return true
   // what is sent now would run behind COMMIT
   if (frame.isKeeping) return false
-  const { guests, lastCalls } = frame
-  if (lastCalls !== undefined && isUnder(link, lastCalls)) return true
-  return [...guests.keys()].some((guest) => isUnder(link, guest))
+  const { participants, beforeCommitScope } = frame
+  if (beforeCommitScope !== undefined && isUnder(scope, beforeCommitScope)) return true
+  return [...participants.keys()].some((participant) => isUnder(scope, participant))
 }
 
 /**
  * Keeps the async context of the caller, but for this package's own store: `run` sets that to what
  * is given. (The other way round has no effect: the scope would bring the old store back.)
  */
-export function captureContext(): <T>(link: Link | undefined, fn: () => T) => T {
+export function captureContext(): <T>(scope: Scope | undefined, fn: () => T) => T {
   const caller = new AsyncResource('shared-connection')
-  return (link, fn) => caller.runInAsyncScope(() => storage.run(link, fn))
+  return (scope, fn) => caller.runInAsyncScope(() => storage.run(scope, fn))
 }

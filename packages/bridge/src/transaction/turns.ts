@@ -1,5 +1,5 @@
 import type { Frame } from './frame.ts'
-import type { Origin } from './call-site.ts'
+import type { CallSite } from './call-site.ts'
 import type { TransactionStack } from './stack.ts'
 
 interface Waiter {
@@ -19,7 +19,7 @@ interface Clock {
 export type StartClock = (
   frame: Frame,
   expire: (error: unknown) => void,
-  origin: Origin | undefined,
+  callSite: CallSite | undefined,
 ) => Clock | undefined
 
 /**
@@ -48,41 +48,41 @@ export class Turns {
    * It is called in the very moment the turn comes, so that what it opens is in the way of the next.
    * `origin` is where the user asked for it, where that is known. Who aborts `signal` waits no more.
    */
-  take<T>(
+  run<T>(
     frame: Frame,
     start: () => Promise<T>,
-    origin?: Origin,
+    callSite?: CallSite,
     signal?: AbortSignal,
   ): Promise<T> {
-    return this.#take({ frame, ends: false }, start, origin, signal)
+    return this.#runWhenFree({ frame, ends: false }, start, callSite, signal)
   }
 
   /** The same for the end of a frame, which waits for the blocks that have joined it, too. */
-  end<T>(frame: Frame, start: () => Promise<T>): Promise<T> {
-    return this.#take({ frame, ends: true }, start, frame.origin)
+  runEnd<T>(frame: Frame, start: () => Promise<T>): Promise<T> {
+    return this.#runWhenFree({ frame, ends: true }, start, frame.callSite)
   }
 
-  #take<T>(
-    wish: Pick<Waiter, 'frame' | 'ends'>,
+  #runWhenFree<T>(
+    options: Pick<Waiter, 'frame' | 'ends'>,
     start: () => Promise<T>,
-    origin?: Origin,
+    callSite?: CallSite,
     signal?: AbortSignal,
   ): Promise<T> {
     if (signal?.aborted) return Promise.reject(signal.reason)
-    if (this.#isFree(wish)) return start()
+    if (this.#isFree(options)) return start()
     return new Promise<T>((resolve, reject) => {
       const leave = (error: unknown): void => {
         this.#waiters = this.#waiters.filter((other) => other !== waiter)
         waiter.refuse(error)
       }
       const onAbort = (): void => leave(signal?.reason)
-      const clock = this.#startClock(wish.frame, leave, origin)
+      const clock = this.#startClock(options.frame, leave, callSite)
       const done = (): void => {
         clock?.stop()
         signal?.removeEventListener('abort', onAbort)
       }
       const waiter: Waiter = {
-        ...wish,
+        ...options,
         start: () => {
           done()
           start().then(resolve, reject)
@@ -98,11 +98,11 @@ export class Turns {
   }
 
   #isFree({ frame, ends }: Pick<Waiter, 'frame' | 'ends'>): boolean {
-    return this.#stack.isFree(frame) && !(ends && frame.guests.size > 0)
+    return this.#stack.isFree(frame) && !(ends && frame.participants.size > 0)
   }
 
   /** To be called when frames have ended: starts those whose turn it is, refuses those whose frame is gone. */
-  pass(refusal: (frame: Frame) => unknown): void {
+  advance(refusal: (frame: Frame) => unknown): void {
     for (let at = 0; at < this.#waiters.length;) {
       const waiter = this.#waiters[at]
       if (waiter === undefined) return

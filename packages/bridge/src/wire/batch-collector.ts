@@ -1,18 +1,18 @@
 import type { Frame } from '../transaction/frame.ts'
-import type { Trip } from './queue-entry.ts'
+import type { QueueEntry } from './queue-entry.ts'
 
 /** The statements of a batch on their way to the queue, which gives nothing out meanwhile. */
-export class Gathering {
+export class BatchCollector {
   readonly #frame: Frame
   readonly #onRelease: () => void
-  readonly #goesAlong: (trip: Trip) => boolean
+  readonly #canPipeline: (entry: QueueEntry) => boolean
   #onArrival: () => void = () => {}
   /** Whether all that have come can leave together. */
   isWhole = true
 
-  constructor(frame: Frame, goesAlong: (trip: Trip) => boolean, onRelease: () => void) {
+  constructor(frame: Frame, canPipeline: (entry: QueueEntry) => boolean, onRelease: () => void) {
     this.#frame = frame
-    this.#goesAlong = goesAlong
+    this.#canPipeline = canPipeline
     this.#onRelease = onRelease
   }
 
@@ -26,9 +26,9 @@ export class Gathering {
   }
 
   /** One has come to the queue. */
-  note(trip: Trip): void {
-    if (!trip.frame?.isInside(this.#frame)) return
-    this.isWhole &&= this.#goesAlong(trip)
+  note(entry: QueueEntry): void {
+    if (!entry.frame?.isInside(this.#frame)) return
+    this.isWhole &&= this.#canPipeline(entry)
     this.#onArrival()
   }
 

@@ -1,12 +1,12 @@
 import { TurnTimeoutError } from '../errors.ts'
-import { linesOf, type Origin } from '../transaction/call-site.ts'
+import { linesOf, type CallSite } from '../transaction/call-site.ts'
 
 /** The error for a wait that a stream keeps from ending: `what` is waited for. */
 export function behindStream(
   what: string,
   timeout: number,
-  asked: Origin | undefined,
-  stream: Origin | undefined,
+  asked: CallSite | undefined,
+  stream: CallSite | undefined,
 ): TurnTimeoutError {
   return new TurnTimeoutError(
     `waited ${what}, and nothing happened for ${timeout} ms, since a stream keeps a connection to itself until its end. ` +

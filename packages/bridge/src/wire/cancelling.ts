@@ -2,7 +2,7 @@
 const AGAIN = 500
 
 /** The requests to cancel what is under way on one connection. */
-export class Cancelling {
+export class CancelRequests {
   readonly #request: (reason: unknown) => Promise<void>
   #again: NodeJS.Timeout | undefined
   /** While a request is on its way: nothing may be sent that it could hit. */

@@ -1,30 +1,30 @@
 import { setImmediate } from 'node:timers'
 import { notSent } from '../errors.ts'
 import type { Frame } from '../transaction/frame.ts'
-import { Cancelling } from './cancelling.ts'
-import type { Carrier } from '../protocol/observed-query.ts'
-import type { Flight } from '../protocol/pipeline-query.ts'
+import { CancelRequests } from './cancelling.ts'
+import type { ObservedQuery } from '../protocol/observed-query.ts'
+import type { PipelineQuery } from '../protocol/pipeline-query.ts'
 import { answerOf } from './idle.ts'
 import { acknowledged, isReadTimeout, type PgClient, type QueryResult } from '../protocol/pg.ts'
-import type { Gathering } from './batch-collector.ts'
-import { Queue, type Rider } from './send-queue.ts'
+import type { BatchCollector } from './batch-collector.ts'
+import { SendQueue, type DeferredCommand } from './send-queue.ts'
 import { Quiet } from './quiet.ts'
-import { type Done, type OnRide, Sender } from './query-sender.ts'
+import { type Done, type OnDeferredSent, QuerySender } from './query-sender.ts'
 import type { Settings } from '../settings.ts'
 import type { Statement } from './statement.ts'
 import { watchStream } from './stream-timeout.ts'
-import { type Speak, Trip } from './queue-entry.ts'
+import { type Speak, QueueEntry } from './queue-entry.ts'
 
 /** Who is told what happened on the wire. */
-export interface WireObserver {
+export interface DispatcherObserver {
   /** Control statements leave together with a statement, or with nothing. */
-  onRide: OnRide
+  onDeferredSent: OnDeferredSent
   /** The session is to end now. */
   end(reason: Error): void
   /** What is under way is not wanted any more. Resolves when that can hit nothing which is sent later. */
   onCancel(reason: unknown): Promise<void>
   /** A trip has ended. Gives back its error, or one where the server is not where it should be. */
-  onLanded(
+  onCompleted(
     frame: Frame | undefined,
     statement: Statement | undefined,
     error: unknown,
@@ -36,14 +36,14 @@ export interface WireObserver {
  * The queue of one physical connection: statements leave in the order in which they came, one trip
  * at a time, and control statements are held back to ride with the statement behind them.
  */
-export class Wire {
+export class Dispatcher {
   readonly #client: PgClient
-  readonly sender: Sender
-  readonly #observer: WireObserver
+  readonly sender: QuerySender
+  readonly #observer: DispatcherObserver
   /** What waits: control statements are held back in it. */
-  readonly queue = new Queue()
-  #current: Trip | undefined
-  readonly #cancelling: Cancelling
+  readonly queue = new SendQueue()
+  #current: QueueEntry | undefined
+  readonly #cancelRequests: CancelRequests
   #landedAt = 0
   readonly #quiet = new Quiet()
   /** What stands in front leaves at the end of the tick. */
@@ -56,18 +56,18 @@ export class Wire {
   constructor(
     client: PgClient,
     send: PgClient['query'],
-    observer: WireObserver,
+    observer: DispatcherObserver,
     { lazy, turnTimeout }: Pick<Settings, 'lazy' | 'turnTimeout'>,
   ) {
     this.#joins = lazy
     this.#turnTimeout = turnTimeout
-    this.#cancelling = new Cancelling((reason) => observer.onCancel(reason))
+    this.#cancelRequests = new CancelRequests((reason) => observer.onCancel(reason))
     this.#client = client
-    this.sender = new Sender(
+    this.sender = new QuerySender(
       client,
       send,
-      (riders) => observer.onRide(riders),
-      (trip, error, result) => this.#settle(trip, error, result),
+      (deferred) => observer.onDeferredSent(deferred),
+      (entry, error, result) => this.#settle(entry, error, result),
       (items) => this.queue.putBack(items),
       (reason) => observer.end(reason),
     )
@@ -91,14 +91,14 @@ export class Wire {
   }
 
   /** What keeps the connection to itself between two of its pages. */
-  get stream(): Carrier | undefined {
+  get stream(): ObservedQuery | undefined {
     return this.sender.stream
   }
 
   /** Sends a statement behind all that is queued. `onSend` is called when it leaves. */
   send(statement: Statement, frame: Frame | undefined, onSend?: () => void): Promise<QueryResult> {
     this.#hasTimeouts ||= statement.hasTimeout
-    return this.#enqueue(new Trip(frame, statement, onSend))
+    return this.#enqueue(new QueueEntry(frame, statement, onSend))
   }
 
   /** Lets `fn` send statements, one after the other, while nothing else is sent. */
@@ -108,16 +108,16 @@ export class Wire {
   ): Promise<QueryResult> {
     this.#hasTimeouts ||= statement.hasTimeout
     return this.#enqueue(
-      new Trip(undefined, statement, undefined, async (riders) => {
-        await this.#flyAlone(riders)
+      new QueueEntry(undefined, statement, undefined, async (deferred) => {
+        await this.#sendDeferred(deferred)
         return fn((sent) => promised((done) => this.sender.query(sent, done)))
       }),
     )
   }
 
   /** Lets nothing leave while the statements of a batch come. */
-  gather(frame: Frame): Gathering {
-    return this.queue.gather(frame, this.#goesAlong, () => this.#leaveSoon())
+  collect(frame: Frame): BatchCollector {
+    return this.queue.collect(frame, this.#canPipeline, () => this.#leaveSoon())
   }
 
   /** Has the server give up what is under way, if that belongs to the frame. */
@@ -127,25 +127,26 @@ export class Wire {
   }
 
   /** Sends a query of the bridge's own, which can be sent more than once. */
-  carry(flight: Flight, frame: Frame, onSend?: () => void): Promise<QueryResult> {
-    const launch: Speak = (riders) =>
-      promised((done) => this.sender.launch(flight, riders, done, onSend))
-    return this.#enqueue(new Trip(frame, undefined, onSend, launch))
+  carry(pipelineQuery: PipelineQuery, frame: Frame, onSend?: () => void): Promise<QueryResult> {
+    const sendPipeline: Speak = (deferred) =>
+      promised((done) => this.sender.sendPipeline(pipelineQuery, deferred, done, onSend))
+    return this.#enqueue(new QueueEntry(frame, undefined, onSend, sendPipeline))
   }
 
   /** Sends what is held back, then lets `fn` speak to the client while nothing else does. */
-  hold<T>(frame: Frame | undefined, fn: () => Promise<T>): Promise<T> {
-    const speak: Speak = async (riders) => {
-      await this.#flyAlone(riders)
+  bindHandle<T>(frame: Frame | undefined, fn: () => Promise<T>): Promise<T> {
+    const speak: Speak = async (deferred) => {
+      await this.#sendDeferred(deferred)
       return fn()
     }
-    const trip = new Trip(frame, undefined, undefined, speak)
-    trip.isByHand = true
-    return this.#enqueue(trip)
+    const entry = new QueueEntry(frame, undefined, undefined, speak)
+    entry.hasOwnStack = true
+    return this.#enqueue(entry)
   }
 
-  async #flyAlone(riders: readonly Rider[]): Promise<void> {
-    if (riders.length > 0) await promised((done) => this.sender.fly(riders, undefined, done))
+  async #sendDeferred(deferred: readonly DeferredCommand[]): Promise<void> {
+    if (deferred.length > 0)
+      await promised((done) => this.sender.pipeline(deferred, undefined, done))
   }
 
   /**
@@ -154,9 +155,9 @@ export class Wire {
    */
   drop(frame: Frame, failure?: unknown): void {
     frame.failure ??= failure
-    for (const trip of this.queue.drop(frame)) {
-      const refuse = (): void => trip.refuse(notSent(trip.frame ?? frame))
-      if (trip.statement?.undoes) this.#settle(trip, undefined, acknowledged(''))
+    for (const entry of this.queue.drop(frame)) {
+      const refuse = (): void => entry.refuse(notSent(entry.frame ?? frame))
+      if (entry.statement?.undoes) this.#settle(entry, undefined, acknowledged(''))
       else if (failure === undefined) refuse()
       else setImmediate(refuse)
     }
@@ -165,13 +166,13 @@ export class Wire {
 
   /** Refuses everything that waits: the connection is gone. */
   dropAll(error: unknown): void {
-    for (const trip of this.queue.dropAll()) trip.refuse(error)
+    for (const entry of this.queue.dropAll()) entry.refuse(error)
     this.#tellQuiet()
   }
 
   /** Whether anything of the frame is under way, or waits. */
   concerns(frame: Frame): boolean {
-    return this.#current?.frame?.isInside(frame) === true || this.queue.hasTripsOf(frame)
+    return this.#current?.frame?.isInside(frame) === true || this.queue.hasEntriesOf(frame)
   }
 
   /** Resolves once no statement is queued or under way; `undefined` where that is so now. */
@@ -181,59 +182,59 @@ export class Wire {
 
   /** Whether no statement is queued or under way. */
   get isQuiet(): boolean {
-    return this.#current === undefined && !this.queue.hasTrips
+    return this.#current === undefined && !this.queue.hasEntries
   }
 
-  #enqueue<T>(trip: Trip): Promise<T> {
-    const signal = trip.statement?.signal
+  #enqueue<T>(entry: QueueEntry): Promise<T> {
+    const signal = entry.statement?.signal
     if (signal?.aborted) return Promise.reject(signal.reason)
-    if (this.sender.carrier !== undefined) trip.waits()
+    if (this.sender.observed !== undefined) entry.waits()
     // it will leave in a callback of pg, or of another's tick
-    if (this.#current !== undefined || this.queue.hasTrips) trip.keepContext()
-    this.queue.push(trip)
-    if (signal !== undefined) this.#watch(trip, signal)
+    if (this.#current !== undefined || this.queue.hasEntries) entry.keepContext()
+    this.queue.push(entry)
+    if (signal !== undefined) this.#watch(entry, signal)
     this.#leaveSoon()
-    return trip.answer as Promise<T>
+    return entry.answer as Promise<T>
   }
 
   /** Takes a trip out of the queue when it is not wanted any more, or ends it under way. */
-  #watch(trip: Trip, signal: AbortSignal): void {
+  #watch(entry: QueueEntry, signal: AbortSignal): void {
     const onAbort = (): void => {
-      if (this.#current === trip) return this.#cancel(signal.reason)
-      if (!this.queue.remove(trip)) return
-      trip.refuse(signal.reason)
+      if (this.#current === entry) return this.#cancel(signal.reason)
+      if (!this.queue.remove(entry)) return
+      entry.refuse(signal.reason)
       this.#tellQuiet()
     }
     signal.addEventListener('abort', onAbort, { once: true })
   }
 
   #cancel(reason: unknown): void {
-    const trip = this.#current
+    const entry = this.#current
     const isAnswered = answerOf(this.#client)
-    this.#cancelling.start(reason, () => this.#current !== trip && isAnswered())
+    this.#cancelRequests.start(reason, () => this.#current !== entry && isAnswered())
   }
 
   /** Tells a trip what the server has answered. */
-  #settle(trip: Trip, error: unknown, result?: QueryResult): void {
-    const { frame, statement } = trip
-    const failure = this.#observer.onLanded(frame, statement, error, result)
-    if (error !== undefined) trip.fail(error)
-    else if (failure === undefined) trip.resolve(result)
-    else trip.refuse(failure)
+  #settle(entry: QueueEntry, error: unknown, result?: QueryResult): void {
+    const { frame, statement } = entry
+    const failure = this.#observer.onCompleted(frame, statement, error, result)
+    if (error !== undefined) entry.fail(error)
+    else if (failure === undefined) entry.resolve(result)
+    else entry.refuse(failure)
   }
 
   /** The trip is over, as soon as nothing is on its way to the server that would hit the next one. */
-  #land(trip: Trip, error: unknown, result?: QueryResult): void {
+  #complete(entry: QueueEntry, error: unknown, result?: QueryResult): void {
     // a stream can end twice: when it is left, and when its session ends for that
-    if (this.#current !== trip) return
-    const { underWay } = this.#cancelling
+    if (this.#current !== entry) return
+    const { underWay } = this.#cancelRequests
     if (underWay !== undefined) {
-      void underWay.then(() => this.#land(trip, error, result))
+      void underWay.then(() => this.#complete(entry, error, result))
       return
     }
-    this.#settle(trip, error, result)
+    this.#settle(entry, error, result)
     this.#current = undefined
-    if (!isReadTimeout(error)) this.#cancelling.stop()
+    if (!isReadTimeout(error)) this.#cancelRequests.stop()
     this.#landedAt = performance.now()
     this.#leaveSoon()
     this.#tellQuiet()
@@ -245,7 +246,7 @@ export class Wire {
    */
   #leaveSoon(): void {
     if (this.#current !== undefined || this.#isLeaving) return
-    if (!this.#joins || !this.queue.mayGather) return this.#leave()
+    if (!this.#joins || !this.queue.mayPipeline) return this.#leave()
     this.#isLeaving = true
     process.nextTick(this.#leaveNow)
   }
@@ -259,36 +260,37 @@ export class Wire {
     if (this.#current !== undefined) return
     const next = this.queue.shift()
     if (next === undefined) return
-    const { riders, trip } = next
-    const others = this.#goesAlong(trip) ? this.queue.shiftWhile(this.#goesAlong) : NONE
-    this.#current = trip
-    const land: Done = (error, result) => {
+    const { deferred, entry } = next
+    const others = this.#canPipeline(entry) ? this.queue.shiftWhile(this.#canPipeline) : NONE
+    this.#current = entry
+    const complete: Done = (error, result) => {
       // a transaction must not wait for what it will not keep
-      const isHere = this.#current === trip && trip.frame !== undefined
+      const isHere = this.#current === entry && entry.frame !== undefined
       if (isHere && isReadTimeout(error)) this.#cancel(error)
-      this.#land(trip, error, result)
+      this.#complete(entry, error, result)
     }
-    trip.run(() => {
-      if (trip.speak === undefined) this.sender.send(trip, riders, others, land)
-      else trip.speak(riders).then((result) => land(undefined, result as QueryResult), land)
+    entry.run(() => {
+      if (entry.speak === undefined) this.sender.send(entry, deferred, others, complete)
+      else
+        entry.speak(deferred).then((result) => complete(undefined, result as QueryResult), complete)
     })
-    if (!trip.statement?.isSubmittable) return
-    watchStream(this.#turnTimeout, this.queue, trip, () => {
-      if (this.#current !== trip) return undefined
+    if (!entry.statement?.isSubmittable) return
+    watchStream(this.#turnTimeout, this.queue, entry, () => {
+      if (this.#current !== entry) return undefined
       return this.stream === undefined ? performance.now() : this.idleSince
     })
   }
 
   /** Whether a trip can be one of several, before one Sync: in a transaction one failure dooms the rest anyway. */
-  readonly #goesAlong = ({ frame, statement }: Trip): boolean =>
-    this.#joins && frame !== undefined && !this.#timesOut && !!statement?.isJoinable
+  readonly #canPipeline = ({ frame, statement }: QueueEntry): boolean =>
+    this.#joins && frame !== undefined && !this.#timesOut && !!statement?.isPipelinable
 
   #tellQuiet(): void {
     if (this.isQuiet) this.#quiet.tell()
   }
 }
 
-const NONE: readonly Trip[] = []
+const NONE: readonly QueueEntry[] = []
 
 function promised(start: (done: Done) => void): Promise<QueryResult> {
   return new Promise((resolve, reject) => {

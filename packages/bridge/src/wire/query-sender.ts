@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
-import { Carrier, leftStream } from '../protocol/observed-query.ts'
-import { type Flight, flightClass } from '../protocol/pipeline-query.ts'
-import { loneClass, partClass } from '../protocol/single-query.ts'
+import { ObservedQuery, leftStream } from '../protocol/observed-query.ts'
+import { type PipelineQuery, pipelineQueryClass } from '../protocol/pipeline-query.ts'
+import { singleQueryClass, pipelinedQueryClass } from '../protocol/single-query.ts'
 import {
   acknowledged,
   type PgClient,
@@ -11,27 +11,29 @@ import {
   type Submittable,
 } from '../protocol/pg.ts'
 import { QueueGuard } from '../protocol/copy-guard.ts'
-import type { Rider } from './send-queue.ts'
+import type { DeferredCommand } from './send-queue.ts'
 import type { Statement } from './statement.ts'
-import type { Trip } from './queue-entry.ts'
+import type { QueueEntry } from './queue-entry.ts'
 
 /** Told when control statements leave. Gives back who is told of the landing. */
-export type OnRide = (riders: readonly Rider[]) => (landed: number, error?: unknown) => void
+export type OnDeferredSent = (
+  deferred: readonly DeferredCommand[],
+) => (completed: number, error?: unknown) => void
 
 /** Told how something went on the wire. */
 export type Done = (error: unknown, result?: QueryResult) => void
 
 /** Speaks to the client: one call is one trip. */
-export class Sender {
+export class QuerySender {
   readonly #client: PgClient
   readonly #send: PgClient['query']
-  readonly #onRide: OnRide
-  readonly #putBack: (items: readonly (Rider | Trip)[]) => void
+  readonly #onDeferredSent: OnDeferredSent
+  readonly #putBack: (items: readonly (DeferredCommand | QueueEntry)[]) => void
   readonly #end: (reason: Error) => void
-  readonly #settle: (trip: Trip, error: unknown, result?: QueryResult) => void
+  readonly #settle: (entry: QueueEntry, error: unknown, result?: QueryResult) => void
   readonly #guard: QueueGuard
   /** What keeps the connection to itself until it is done. */
-  carrier: Carrier | undefined
+  observed: ObservedQuery | undefined
 
   /**
    * `settle` is told of the trips that go along with others; `putBack` takes what was refused before
@@ -40,23 +42,23 @@ export class Sender {
   constructor(
     client: PgClient,
     send: PgClient['query'],
-    onRide: OnRide,
-    settle: (trip: Trip, error: unknown, result?: QueryResult) => void,
-    putBack: (items: readonly (Rider | Trip)[]) => void,
+    onDeferredSent: OnDeferredSent,
+    settle: (entry: QueueEntry, error: unknown, result?: QueryResult) => void,
+    putBack: (items: readonly (DeferredCommand | QueueEntry)[]) => void,
     end: (reason: Error) => void,
   ) {
     this.#end = end
     this.#client = client
     this.#guard = new QueueGuard(client)
     this.#send = send
-    this.#onRide = onRide
+    this.#onDeferredSent = onDeferredSent
     this.#settle = settle
     this.#putBack = putBack
   }
 
   /** What keeps the connection to itself between two of its pages. */
-  get stream(): Carrier | undefined {
-    return this.carrier?.isSuspended ? this.carrier : undefined
+  get stream(): ObservedQuery | undefined {
+    return this.observed?.isSuspended ? this.observed : undefined
   }
 
   /** The client's own class of queries. */
@@ -65,32 +67,42 @@ export class Sender {
   }
 
   /** Sends the statement of a trip, with what rides in front of it and what goes along behind it. */
-  send(trip: Trip, riders: readonly Rider[], others: readonly Trip[], done: Done): void {
+  send(
+    entry: QueueEntry,
+    deferred: readonly DeferredCommand[],
+    others: readonly QueueEntry[],
+    done: Done,
+  ): void {
     try {
-      this.#dispatch(trip, riders, others, done)
+      this.#dispatch(entry, deferred, others, done)
     } catch (error) {
       done(error)
     }
   }
 
-  #dispatch(trip: Trip, riders: readonly Rider[], others: readonly Trip[], done: Done): void {
-    const { onSend } = trip
-    const statement = trip.statement as Statement
+  #dispatch(
+    entry: QueueEntry,
+    deferred: readonly DeferredCommand[],
+    others: readonly QueueEntry[],
+    done: Done,
+  ): void {
+    const { onSend } = entry
+    const statement = entry.statement as Statement
     const alone = (): void => {
       onSend?.()
       this.query(statement, done)
     }
-    const isAlone = riders.length === 0 && others.length === 0
-    if (!isAlone && statement.isRideable) {
-      return this.fly(riders, statement, done, onSend, others)
+    const isAlone = deferred.length === 0 && others.length === 0
+    if (!isAlone && statement.takesDeferred) {
+      return this.pipeline(deferred, statement, done, onSend, others)
     }
-    if (statement.isSubmittable && Carrier.isLeft(statement.config)) {
+    if (statement.isSubmittable && ObservedQuery.isLeft(statement.config)) {
       // nobody will read it: it is not sent
-      this.#putBack(riders)
+      this.#putBack(deferred)
       return done(undefined, acknowledged(''))
     }
     if (isAlone) return alone()
-    this.fly(riders, undefined, (error) => {
+    this.pipeline(deferred, undefined, (error) => {
       if (error === undefined) alone()
       else done(error)
     })
@@ -102,11 +114,11 @@ export class Sender {
     let query: PgQuery
     try {
       // the server's error counts, whatever a type parser has thrown before
-      query = new (loneClass(this.queryClass))(statement.config, statement.values)
+      query = new (singleQueryClass(this.queryClass))(statement.config, statement.values)
     } catch (error) {
       return done(error)
     }
-    statement.flight = query
+    statement.pipelineQuery = query
     // a name first, as where frames open: else V8 keeps it, and what it refers to, for long
     const answered: PgQuery['callback'] = (error, result) => done(error ?? undefined, result)
     query.callback = answered
@@ -114,110 +126,112 @@ export class Sender {
   }
 
   #carry(statement: Statement, done: Done): void {
-    const { config, origin } = statement
-    const carrier = new Carrier(config as Submittable, origin, (error) => {
-      if (this.carrier === carrier) this.carrier = undefined
+    const { config, callSite } = statement
+    const observed = new ObservedQuery(config as Submittable, callSite, (error) => {
+      if (this.observed === observed) this.observed = undefined
       done(error, acknowledged(''))
     })
-    this.carrier = carrier
+    this.observed = observed
     const { once } = config as Partial<Readable>
     once?.call(config, 'close', () => {
-      if (this.carrier !== carrier || !Carrier.isLeft(config)) return
+      if (this.observed !== observed || !ObservedQuery.isLeft(config)) return
       const left = leftStream()
       this.#end(left)
       done(left)
     })
     statement.isDelivered = true
-    this.#submit(carrier, done)
+    this.#submit(observed, done)
   }
 
   /** Sends a statement, or nothing, with what rides in front of it and what goes along behind it. */
-  fly(
-    riders: readonly Rider[],
+  pipeline(
+    deferred: readonly DeferredCommand[],
     statement: Statement | undefined,
     done: Done,
     onSend?: () => void,
-    others: readonly Trip[] = NONE,
+    others: readonly QueueEntry[] = NONE,
   ): void {
-    const Flight = flightClass(this.queryClass)
+    const PipelineQuery = pipelineQueryClass(this.queryClass)
     // an empty text is a statement too: the server answers it with nothing
-    const flight = new Flight(statement?.config ?? '', statement?.values)
-    if (statement !== undefined) statement.flight = flight
-    if (others.length > 0) flight.others = others.map((trip) => this.#partOf(trip))
-    this.launch(flight, riders, done, onSend, others)
+    const pipelineQuery = new PipelineQuery(statement?.config ?? '', statement?.values)
+    if (statement !== undefined) statement.pipelineQuery = pipelineQuery
+    if (others.length > 0)
+      pipelineQuery.others = others.map((entry) => this.#pipelinedQueryOf(entry))
+    this.sendPipeline(pipelineQuery, deferred, done, onSend, others)
   }
 
   /** The query of a trip that goes along with another. */
-  #partOf(trip: Trip): PgQuery {
-    const { statement } = trip
+  #pipelinedQueryOf(entry: QueueEntry): PgQuery {
+    const { statement } = entry
     const { binary, _types } = this.#client
-    const Part = partClass(this.queryClass)
-    const part = new Part(statement?.config, statement?.values)
+    const PipelinedQuery = pipelinedQueryClass(this.queryClass)
+    const part = new PipelinedQuery(statement?.config, statement?.values)
     // as `Client.query` does for what it is given
     if (binary) part.binary ||= true
     part._result._types ??= _types
     const answered: PgQuery['callback'] = (error, result) => {
-      this.#settle(trip, error ?? undefined, result)
+      this.#settle(entry, error ?? undefined, result)
     }
     part.callback = answered
-    if (statement !== undefined) statement.flight = part
+    if (statement !== undefined) statement.pipelineQuery = part
     return part
   }
 
   /** Sends a query of the bridge's own, with the same. */
-  launch(
-    flight: Flight,
-    riders: readonly Rider[],
+  sendPipeline(
+    pipelineQuery: PipelineQuery,
+    deferred: readonly DeferredCommand[],
     done: Done,
     onSend?: () => void,
-    others: readonly Trip[] = NONE,
+    others: readonly QueueEntry[] = NONE,
   ): void {
-    let landing: ReturnType<OnRide> | undefined
+    let onCompletion: ReturnType<OnDeferredSent> | undefined
     const onWrite = (): void => {
       this.#guard.stop()
-      landing = this.#onRide(riders)
+      onCompletion = this.#onDeferredSent(deferred)
       onSend?.()
       // but for those that could not be written
       for (const { onSend: onOtherSend, statement } of others) {
-        if (flight.others.some((part) => part === statement?.flight)) onOtherSend?.()
+        if (pipelineQuery.others.some((part) => part === statement?.pipelineQuery)) onOtherSend?.()
       }
     }
-    flight.onWrite = onWrite
-    flight.riders = riders.length === 0 ? NONE : riders.map((rider) => rider.sql)
-    if (others.length > 0) flight.isWhole = others.some(({ statement }) => statement?.endsBatch)
-    let hasLanded = false
-    const land: Done = (error, result) => {
-      if (hasLanded) return
-      hasLanded = true
+    pipelineQuery.onWrite = onWrite
+    pipelineQuery.deferred = deferred.length === 0 ? NONE : deferred.map((command) => command.sql)
+    if (others.length > 0)
+      pipelineQuery.isWhole = others.some(({ statement }) => statement?.endsBatch)
+    let isCompleted = false
+    const complete: Done = (error, result) => {
+      if (isCompleted) return
+      isCompleted = true
       this.#guard.stop()
-      if (landing === undefined) this.#keepBack(flight, riders, others, error)
-      else landing(flight.landed, error)
+      if (onCompletion === undefined) this.#keepBack(pipelineQuery, deferred, others, error)
+      else onCompletion(pipelineQuery.completed, error)
       done(error, result)
     }
-    const answered: PgQuery['callback'] = (error, result) => land(error ?? undefined, result)
-    flight.callback = answered
-    this.#guard.expect(flight)
-    this.#submit(flight, land)
+    const answered: PgQuery['callback'] = (error, result) => complete(error ?? undefined, result)
+    pipelineQuery.callback = answered
+    this.#guard.expect(pipelineQuery)
+    this.#submit(pipelineQuery, complete)
   }
 
   /** Nothing of a flight was written: what was with it waits for the next statement. */
   #keepBack(
-    flight: Flight,
-    riders: readonly Rider[],
-    others: readonly Trip[],
+    pipelineQuery: PipelineQuery,
+    deferred: readonly DeferredCommand[],
+    others: readonly QueueEntry[],
     error: unknown,
   ): void {
-    const isLost = flight.isWhole && error !== undefined
-    this.#putBack(isLost ? riders : [...riders, ...others])
-    if (isLost) flight.skipOthers(error, this.#client.connection)
+    const isLost = pipelineQuery.isWhole && error !== undefined
+    this.#putBack(isLost ? deferred : [...deferred, ...others])
+    if (isLost) pipelineQuery.skipOthers(error, this.#client.connection)
   }
 
-  async #await(answer: Promise<unknown>, query: Submittable, land: Done): Promise<void> {
+  async #await(answer: Promise<unknown>, query: Submittable, complete: Done): Promise<void> {
     try {
       const result = await answer
-      if (result !== query && result !== undefined) land(undefined, result as QueryResult)
+      if (result !== query && result !== undefined) complete(undefined, result as QueryResult)
     } catch (error) {
-      land(error)
+      complete(error)
     }
   }
 

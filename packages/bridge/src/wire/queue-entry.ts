@@ -1,16 +1,16 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { Frame } from '../transaction/frame.ts'
-import { type Origin, originHere } from '../transaction/call-site.ts'
+import { type CallSite, callSiteHere } from '../transaction/call-site.ts'
 import type { QueryResult } from '../protocol/pg.ts'
-import type { Rider } from './send-queue.ts'
-import { recaptured } from './caller-stack.ts'
+import type { DeferredCommand } from './send-queue.ts'
+import { rejectWithCallerStack } from './caller-stack.ts'
 import type { Statement } from './statement.ts'
 
 /** Speaks to the client while nothing else does. Takes what rides in front along. */
-export type Speak = (riders: readonly Rider[]) => Promise<unknown>
+export type Speak = (deferred: readonly DeferredCommand[]) => Promise<unknown>
 
 /** What goes over the wire in one trip: a statement, or somebody who speaks to the client directly. */
-export class Trip {
+export class QueueEntry {
   readonly frame: Frame | undefined
   readonly statement: Statement | undefined
   /** Called when it leaves. */
@@ -20,9 +20,9 @@ export class Trip {
   readonly answer: Promise<unknown>
   /** When and where it was asked for, where something was in its way that may stay there. */
   since = 0
-  asked: Origin | undefined
+  asked: CallSite | undefined
   /** Its errors come from code that speaks to the client itself, with traces of their own. */
-  isByHand = false
+  hasOwnStack = false
   #caller: AsyncResource | undefined
   #resolve!: (result: unknown) => void
   #reject!: (error: unknown) => void
@@ -51,7 +51,7 @@ export class Trip {
   /** Notes that it waits behind what keeps the connection to itself. */
   waits(): void {
     this.since = performance.now()
-    this.asked = originHere()
+    this.asked = callSiteHere()
   }
 
   /** Keeps the async context of who asks, for what is called of theirs when it leaves later. */
@@ -77,7 +77,7 @@ export class Trip {
 
   /** Tells what has become of it on the wire. */
   fail(error: unknown): void {
-    if (this.isByHand) this.#reject(error)
-    else this.#resolve(recaptured(error))
+    if (this.hasOwnStack) this.#reject(error)
+    else this.#resolve(rejectWithCallerStack(error))
   }
 }

@@ -1,7 +1,7 @@
 import { type ControlCommand, controlCommand, isOneCommand } from '../sql/control-command.ts'
 import { leavesAlone } from '../sql/leaves-alone.ts'
 import type { Layer } from '../transaction/frame.ts'
-import type { Origin } from '../transaction/call-site.ts'
+import type { CallSite } from '../transaction/call-site.ts'
 import {
   isReadTimeout,
   type PgQuery,
@@ -39,9 +39,9 @@ export class Statement {
   /** The COMMIT that leaves with the statements of a batch. */
   endsBatch = false
   /** What carries it, where that is the bridge's own query. */
-  flight: PgQuery | undefined
+  pipelineQuery: PgQuery | undefined
   /** Where the user's call is, where it is known. */
-  origin: Origin | undefined
+  callSite: CallSite | undefined
   /** Aborted by who does not want it any more, while it waits or runs. */
   signal: AbortSignal | undefined
   /** A query that speaks the protocol itself was handed to the client, which tells it of errors. */
@@ -104,7 +104,7 @@ export class Statement {
   }
 
   /** Whether control statements can ride with it: one command, sent by `pg` itself. */
-  get isRideable(): boolean {
+  get takesDeferred(): boolean {
     // what is fetched page by page asks for its pages itself
     const isPaged = Boolean((this.config as QueryConfig).rows)
     return !this.isSubmittable && !isPaged && (this.#isSingle || isOneCommand(this.text))
@@ -115,19 +115,19 @@ export class Statement {
    * and stays so if the connection breaks in between.
    */
   get tag(): string | undefined {
-    return this.flight?._result.command ?? undefined
+    return this.pipelineQuery?._result.command ?? undefined
   }
 
   /** Whether it may leave together with others, before one Sync: one command, of which `pg` only wants the answer. */
-  get isJoinable(): boolean {
+  get isPipelinable(): boolean {
     const isAlone = this.isSubmittable || this.hasTimeout || this.signal !== undefined
     if (isAlone || (this.command !== undefined && !this.endsBatch)) return false
-    return this.isRideable && !leavesAlone(this.text)
+    return this.takesDeferred && !leavesAlone(this.text)
   }
 
   /** What the server has said, where it has failed with an error of another. */
   said(error: unknown): unknown {
-    return isReadTimeout(error) ? undefined : this.flight?.failure
+    return isReadTimeout(error) ? undefined : this.pipelineQuery?.failure
   }
 
   /** Whether nothing of it has to be known but the answer, where it stands outside any transaction. */

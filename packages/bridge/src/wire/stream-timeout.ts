@@ -1,6 +1,6 @@
 import { behindStream } from './behind-stream.ts'
-import type { Queue } from './send-queue.ts'
-import type { Trip } from './queue-entry.ts'
+import type { SendQueue } from './send-queue.ts'
+import type { QueueEntry } from './queue-entry.ts'
 
 /**
  * Ends what waits behind a stream while nothing happens on that: its reader may be what waits.
@@ -8,8 +8,8 @@ import type { Trip } from './queue-entry.ts'
  */
 export function watchStream(
   timeout: number,
-  queue: Queue,
-  stream: Trip,
+  queue: SendQueue,
+  stream: QueueEntry,
   idleSince: () => number | undefined,
 ): void {
   if (timeout === 0) return
@@ -18,9 +18,9 @@ export function watchStream(
     if (idle === undefined) return
     // timers may fire a fraction of a millisecond early
     const waited = performance.now() - timeout + 1
-    for (const trip of queue.take(({ since }) => Math.max(since, idle) <= waited)) {
-      const origin = stream.statement?.origin
-      trip.refuse(behindStream('for a turn on the connection', timeout, trip.asked, origin))
+    for (const entry of queue.take(({ since }) => Math.max(since, idle) <= waited)) {
+      const callSite = stream.statement?.callSite
+      entry.refuse(behindStream('for a turn on the connection', timeout, entry.asked, callSite))
     }
     setTimeout(look, timeout / 2).unref()
   }
