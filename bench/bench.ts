@@ -39,7 +39,7 @@ async function bench(chosen: Options): Promise<void> {
 }
 
 async function run(url: string, observer: Client, chosen: Options): Promise<Results> {
-  const { only, pace, transactions } = chosen
+  const { only, pace, transactions, listsCalls } = chosen
   const isChosen = ({ name }: { readonly name: string }): boolean =>
     only.length === 0 || only.some((each) => name.startsWith(each))
   const chosenScenarios = scenarios.filter(isChosen)
@@ -51,7 +51,8 @@ async function run(url: string, observer: Client, chosen: Options): Promise<Resu
 
   const counter = await DelayProxy.start(url)
   const links = []
-  for (const name of chosen.links) links.push(await openLink(url, name))
+  const linkNames = chosenScenarios.length === 0 ? [] : chosen.links
+  for (const name of linkNames) links.push(await openLink(url, name))
   const about = await environment(observer)
   const cores = await Cores.find(observer)
   printHead(about, links, cores.areKnown)
@@ -72,7 +73,7 @@ async function run(url: string, observer: Client, chosen: Options): Promise<Resu
       }
     }
     for (const one of chosenProbes) {
-      const read = await one.read({ url, observer, transactions })
+      const read = await one.read({ url, observer, transactions, listsCalls })
       const probe = { probe: one.name, title: one.title, readings: read }
       printProbe(probe)
       readings.push(probe)

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { LINKS, type LinkName } from './proxy/link.ts'
 import type { Pace } from './rounds.ts'
 
-export const USAGE = `pnpm bench [--quick] [--only <name>,…] [--links <name>,…] [--seconds <n>] [--transactions <n>]
+export const USAGE = `pnpm bench [--quick] [--only <name>,…] [--links <name>,…] [--seconds <n>] [--transactions <n>] [--list]
 
   Prints tables. A run of all scenarios on all links also writes bench/results.json and bench/plot.svg.
 
@@ -11,6 +11,7 @@ export const USAGE = `pnpm bench [--quick] [--only <name>,…] [--links <name>,�
   --links          ${LINKS.join(', ')}
   --seconds        for each scenario on each link (default 3; half as much again on loopback)
   --transactions   over which the growth of the heap is measured (default 10000; 1000000 takes long)
+  --list           with --only calls: each function that an operation calls, and how often
 `
 
 export interface Options {
@@ -18,6 +19,7 @@ export interface Options {
   readonly links: readonly LinkName[]
   readonly pace: Pace
   readonly transactions: number
+  readonly listsCalls: boolean
   /** Whether the results are to be kept. */
   readonly isWhole: boolean
 }
@@ -31,6 +33,7 @@ export function options(): Options | undefined {
       links: { type: 'string' },
       seconds: { type: 'string' },
       transactions: { type: 'string' },
+      list: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   })
@@ -46,6 +49,7 @@ export function options(): Options | undefined {
     },
     isWhole: !quick && values.only === '' && values.links === undefined,
     transactions: positive('transactions', values.transactions ?? (quick ? '500' : '10000')),
+    listsCalls: values.list,
   }
 }
 

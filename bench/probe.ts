@@ -9,6 +9,8 @@ export interface Reading {
   readonly uncertainty: number
   readonly goal?: string
   readonly met?: boolean
+  /** What the value is made of, line by line. */
+  readonly details?: readonly string[]
 }
 
 export interface ProbeResult {
@@ -22,6 +24,8 @@ interface ProbePlace {
   readonly observer: Client
   /** For those that run many. */
   readonly transactions: number
+  /** Whether functions are to be listed with how often they are called. */
+  readonly listsCalls: boolean
 }
 
 /** Something that is measured in another unit than time. */

@@ -47,6 +47,7 @@ export function printProbe(probe: ProbeResult): void {
   for (const reading of probe.readings) {
     const value = `${reading.value} ± ${reading.uncertainty} ${reading.unit}`
     say(`  ${reading.name.padEnd(NAME)}${value.padEnd(44)}${goalOf(reading)}`)
+    for (const detail of reading.details ?? []) whisper(detail)
   }
 }
 
@@ -74,7 +75,7 @@ export function printGoals({ cells, probes, skipped }: Results): void {
     for (const reading of readings) {
       if (reading.goal === undefined) continue
       const value = `${reading.value} ± ${reading.uncertainty} ${reading.unit}`
-      say(`  ${`${probe}: ${reading.name}`.padEnd(NAME + 30)}${value.padEnd(38)}${goalOf(reading)}`)
+      say(`  ${`${probe}: ${reading.name}`.padEnd(NAME + 30)}${value.padEnd(44)}${goalOf(reading)}`)
     }
   }
   for (const { scenario, reason } of skipped)

@@ -31,7 +31,7 @@ export function bridged<L extends LayerName>(name: L): `${L} + bridge` {
 export interface Together {
   readonly drizzle: Layer
   readonly kysely: Layer
-  readonly shared: SharedConnection
+  readonly shared: SharedConnection<Orm>
   /** Drizzle itself. */
   readonly orm: Orm
 }

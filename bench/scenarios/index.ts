@@ -1,6 +1,7 @@
 import type { Probe } from '../probe.ts'
 import type { Scenario } from '../scenario.ts'
 import { batchOfTen } from './batch-of-ten.ts'
+import { calls } from './calls.ts'
 import { fiveLevels } from './five-levels.ts'
 import { heapGrowth } from './heap-growth.ts'
 import { hooks } from './hooks.ts'
@@ -38,4 +39,4 @@ export const scenarios: readonly Scenario[] = [
 ]
 
 /** What is measured in something else. */
-export const probes: readonly Probe[] = [promoted, openTransactions, heapGrowth]
+export const probes: readonly Probe[] = [promoted, openTransactions, heapGrowth, calls]
