@@ -1,6 +1,4 @@
-import type { Frame, FrameState } from './transaction/frame.ts'
-import { linesOf, type CallSite } from './transaction/call-site.ts'
-import type { Outcome } from './outcome.ts'
+import type { FrameState, Outcome } from './outcome.ts'
 
 const BRAND = Symbol.for('shared-connection.error')
 
@@ -85,13 +83,9 @@ export class TransactionClosedError extends SharedConnectionError {
   /** How the frame ended, or `ending`. */
   readonly state: FrameState
 
-  constructor(frame: Frame, what: string) {
-    super(
-      `${what}: ${describe(frame)} ${ENDS[frame.state]}. To work outside it on purpose, use shared.outside().\n` +
-        `It began\n${linesOf(frame.callSite)}`,
-      frame.failure === undefined ? undefined : { cause: frame.failure },
-    )
-    this.state = frame.state
+  constructor(message: string, state: FrameState, options?: ErrorOptions) {
+    super(message, options)
+    this.state = state
   }
 }
 
@@ -102,10 +96,6 @@ export class TransactionClosedError extends SharedConnectionError {
  */
 export class TransactionAbortedError extends SharedConnectionError {
   override readonly name = 'TransactionAbortedError'
-
-  constructor(what: string, frame: Frame) {
-    super(what, frame.failure === undefined ? undefined : { cause: frame.failure })
-  }
 
   /**
    * Lets Kysely know the error. Its own builder takes it to say that its transaction has ended, and
@@ -169,15 +159,6 @@ export class SessionKilledError extends SharedConnectionError {
 /** `shared.transaction()` took longer than its `timeout`, and was rolled back. */
 export class TransactionTimeoutError extends SharedConnectionError {
   override readonly name = 'TransactionTimeoutError'
-
-  /** `timeout` in milliseconds. */
-  constructor(timeout: number, callSite: CallSite = {}) {
-    super(
-      `the block was not done within its timeout of ${timeout} ms, so it was ended. ` +
-        'What it was doing was cancelled on the server; its code may still run, but can send nothing. ' +
-        `It began\n${linesOf(callSite)}`,
-    )
-  }
 }
 
 /** Hooks threw. The transaction is what `outcome` says; every hook has run. */
@@ -251,28 +232,4 @@ export function suppress(error: unknown, failure: unknown): void {
     const name = failure instanceof Error ? failure.name : typeof failure
     process.emitWarning(`what failed while cleaning up could not travel with its error: ${name}`)
   }
-}
-
-/** The error for a statement that waits while its frame ends. */
-export function notSent(frame: Frame): TransactionClosedError {
-  return new TransactionClosedError(frame, 'the statement was not sent')
-}
-
-/** A frame in words: `the transaction (drizzle)`, `savepoint sp1 (kysely)`. */
-export function describe(frame: Frame): string {
-  const where = frame.database === undefined ? '' : ` on ${frame.database}`
-  return frame.name === undefined
-    ? `the transaction (${frame.layer})${where}`
-    : `savepoint ${frame.name} (${frame.layer})${where}`
-}
-
-const ENDS: { readonly [S in FrameState]: string } = {
-  open: 'is open',
-  ending: 'is ending',
-  committed: 'has committed',
-  released: 'was released',
-  'rolled-back': 'was rolled back',
-  aborted: 'is aborted',
-  lost: 'was lost with its connection',
-  unknown: 'has an unknown outcome',
 }

@@ -1,4 +1,4 @@
-import type { Connection } from '../connection/session.ts'
+import type { Connection } from '../connection/connection.ts'
 import type { PgClient } from '../protocol/pg.ts'
 
 /** What a client that is lent has of the bridge, in place of what the physical one has. */

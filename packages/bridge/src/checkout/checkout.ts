@@ -1,4 +1,4 @@
-import type { Connection } from '../connection/session.ts'
+import type { Connection } from '../connection/connection.ts'
 import { whenIdle } from '../wire/idle.ts'
 
 /** A connection that was taken from its source, to be given back once. */

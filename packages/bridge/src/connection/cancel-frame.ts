@@ -1,7 +1,8 @@
-import { notSent, suppress } from '../errors.ts'
+import { suppress } from '../errors.ts'
+import { notSent } from '../transaction/frame-errors.ts'
 import type { Frame } from '../transaction/frame.ts'
 import type { Scope } from '../transaction/scope.ts'
-import type { Connection } from './session.ts'
+import type { Connection } from './connection.ts'
 
 /** How many milliseconds the server has to end what is cancelled, before its session is ended. */
 const PATIENCE = 5_000
@@ -31,7 +32,7 @@ export async function cancelFrame(
     return false
   }
   try {
-    if (frame.isKeeping) {
+    if (frame.phase === 'committing') {
       await dispatcher.quiet()
       return false
     }
@@ -59,7 +60,7 @@ export function cancelJoined(
   reason: unknown,
 ): void {
   if (frame.ended) return
-  frame.rollbackOnly ??= { cause: reason }
+  frame.markRollbackOnly(reason)
   if (scope !== undefined) {
     frame.evict(scope)
   }

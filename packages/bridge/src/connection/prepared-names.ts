@@ -1,7 +1,10 @@
+import { deallocateSql } from '../sql/control-sql.ts'
 import { deallocations } from '../sql/deallocation.ts'
+import type { QueryTrace } from '../instrumentation/traces.ts'
 import type { Layer } from '../transaction/frame.ts'
+import type { Dispatcher } from '../wire/dispatcher.ts'
 import { isServerError, type PgClient, type QueryResult } from '../protocol/pg.ts'
-import type { Statement } from '../wire/statement.ts'
+import { Statement } from '../wire/statement.ts'
 
 let given = 0
 
@@ -77,4 +80,51 @@ export class PreparedNames {
 
 function forgets({ command }: QueryResult): boolean {
   return command === 'DISCARD' || command === 'DEALLOCATE'
+}
+
+/** The session that a named statement is sent on, as far as that is needed here. */
+interface NamedSession {
+  readonly names: PreparedNames
+  readonly dispatcher: Pick<Dispatcher, 'converse'>
+  trace(statement: Statement, frame: undefined): QueryTrace | undefined
+}
+
+/**
+ * Sends a named statement outside any transaction. Where it has failed only because of what the
+ * server has for its name, nothing of it has run: the name is forgotten, and it is sent once more.
+ */
+export function sendNamed<S extends NamedSession & Parameters<QueryTrace['left']>[0]>(
+  session: S,
+  statement: Statement,
+): Promise<QueryResult> {
+  const { name } = statement
+  const first = session.trace(statement, undefined)
+  return session.dispatcher.converse(statement, async (send) => {
+    const attempt = async (
+      sent: Statement,
+      trace = session.trace(sent, undefined),
+    ): Promise<QueryResult> => {
+      trace?.left(session)
+      return trace === undefined ? send(sent) : trace.follow(send(sent))
+    }
+    const forget = async (): Promise<void> => {
+      if (!session.names.isStale(name)) return
+      const deallocate = forgetting(name)
+      session.names.hasAnswered(deallocate, await attempt(deallocate))
+    }
+    await forget()
+    try {
+      return await attempt(statement, first)
+    } catch (error) {
+      // what was told of its error itself is not sent again behind that
+      if (!session.names.hasFailed(name, error) || statement.isDelivered) throw error
+      await forget()
+      return attempt(statement)
+    }
+  })
+}
+
+/** What makes the server forget a name. */
+export function forgetting(name: string | undefined): Statement {
+  return new Statement('shared', deallocateSql(name ?? ''))
 }

@@ -1,18 +1,11 @@
 import {
-  describe,
-  notSent,
+  ControlStatementError,
   SessionKilledError,
   StatementSkippedError,
   type TransactionClosedError,
-  TransactionDriftError,
 } from '../errors.ts'
 import { noticeChannel, queryChannel } from '../instrumentation/channels.ts'
 import { publishSavepoint, QueryTrace } from '../instrumentation/traces.ts'
-import type { Frame } from '../transaction/frame.ts'
-import { isUnder, type Scope, mayWork } from '../transaction/scope.ts'
-import { TransactionStack } from '../transaction/stack.ts'
-import { Turns } from '../transaction/turns.ts'
-import { requestCancel } from '../wire/cancel-request.ts'
 import {
   isFatal,
   isReadTimeout,
@@ -20,55 +13,66 @@ import {
   type PgClient,
   type QueryResult,
 } from '../protocol/pg.ts'
-import { forgetting, sendNamed } from './named.ts'
-import { withClientError } from '../database/control-errors.ts'
-import type { DeferredCommand } from '../wire/send-queue.ts'
 import type { Settings } from '../settings.ts'
-import { PreparedNames } from './prepared-names.ts'
-import type { Statement } from '../wire/statement.ts'
-import { Transactions } from './transactions.ts'
-import { turnTimeoutClock } from './turn-timeout.ts'
+import { notSent } from '../transaction/frame-errors.ts'
+import type { Frame } from '../transaction/frame.ts'
+import { isUnder, type Scope, mayWork } from '../transaction/scope.ts'
+import { TransactionStack } from '../transaction/stack.ts'
+import { Turns } from '../transaction/turns.ts'
+import { requestCancel } from '../wire/cancel-request.ts'
 import { Dispatcher, type DispatcherObserver } from '../wire/dispatcher.ts'
+import type { DeferredCommand } from '../wire/send-queue.ts'
+import type { Statement } from '../wire/statement.ts'
+import { findDrift } from './drift.ts'
+import { forgetting, PreparedNames, sendNamed } from './prepared-names.ts'
+import { turnTimeoutClock } from './turn-timeout.ts'
 
 let connections = 0
 
-/** One physical connection: a client of `pg`, the frames that are open on it, and its queue. */
-export class Connection implements DispatcherObserver {
+/**
+ * One session of the server, as the bridge sees it: a client of `pg`, the frames that are open on it, whose
+ * turn it is, and its queue. It knows nothing of how transactions begin and end.
+ */
+export class Session implements DispatcherObserver {
   /** Its number in this process. */
   readonly id: number = ++connections
   readonly client: PgClient
-  readonly database: string | undefined
-  readonly #stream: unknown
+  readonly settings: Settings
+  /** What scopes of its database are known by. Only its identity counts. */
+  readonly scopeKey: object
   readonly stack = new TransactionStack()
   readonly turns: Turns
   readonly dispatcher: Dispatcher
-  readonly transactions: Transactions
   readonly names: PreparedNames
-  /** Why the connection is gone. */
+  readonly #stream: unknown
+  /** The reason why the session is gone. */
   lost: unknown
   /** A statement may still run on it, or have left a transaction open, unknown to the bridge. */
   isDoubtful = false
-  /** The code that has the physical client in its hands, while it has. */
+  /** The scope of withClient(), while its code has the physical client. */
   clientScope: Scope | undefined
 
-  /** `stream` makes sockets, where the user's configuration does. */
+  /** `stream` makes sockets, where the user's configuration has such a function. */
   constructor(
     client: PgClient,
     send: PgClient['query'],
-    database: object,
+    scopeKey: object,
     settings: Settings,
     stream?: unknown,
   ) {
     this.client = client
+    this.settings = settings
+    this.scopeKey = scopeKey
     this.#stream = stream
-    this.database = settings.name
     this.dispatcher = new Dispatcher(client, send, this, settings)
     this.names = new PreparedNames(client)
-    this.turns = new Turns(
-      this.stack,
-      turnTimeoutClock(settings.turnTimeout, this.dispatcher, this.stack),
-    )
-    this.transactions = new Transactions(this, database, settings)
+    const clock = turnTimeoutClock(settings.turnTimeout, this.dispatcher, this.stack)
+    this.turns = new Turns(this.stack, clock)
+  }
+
+  /** The name of the database, for events. */
+  get database(): string | undefined {
+    return this.settings.name
   }
 
   get processID(): number | null | undefined {
@@ -81,13 +85,14 @@ export class Connection implements DispatcherObserver {
     frame: Frame | undefined,
     scope: Scope | undefined,
   ): Promise<QueryResult> {
-    const refusal = frame && this.refusal(frame, scope)
-    if (refusal !== undefined) return Promise.reject(refusal)
+    const closed = frame && this.closedError(frame, scope)
+    if (closed !== undefined) return Promise.reject(closed)
     if (this.clientScope !== undefined && scope !== undefined && isUnder(scope, this.clientScope)) {
       return Promise.reject(withClientError())
     }
-    this.names.own(statement)
-    if (frame === undefined && statement.name !== undefined) return sendNamed(this, statement)
+    const isNamed = statement.name !== undefined
+    if (isNamed) this.names.own(statement)
+    if (isNamed && frame === undefined) return sendNamed(this, statement)
     const trace = this.trace(statement, frame)
     const answer =
       frame === undefined
@@ -101,7 +106,7 @@ export class Connection implements DispatcherObserver {
     return trace === undefined ? answer : trace.follow(answer)
   }
 
-  /** Tells of a statement, where somebody listens. */
+  /** Starts the event of a statement, if anybody listens. */
   trace(statement: Statement, frame: Frame | undefined): QueryTrace | undefined {
     if (!queryChannel.hasSubscribers) return undefined
     return QueryTrace.start({
@@ -115,30 +120,31 @@ export class Connection implements DispatcherObserver {
     })
   }
 
-  /** Sends a command of the bridge at once, behind what is queued. */
+  /** Sends a command of the bridge at once, behind all that is queued. */
   command(
     statement: Statement,
     frame: Frame | undefined,
     onSend?: () => void,
   ): Promise<QueryResult> {
     const trace = this.trace(statement, frame)
+    if (trace === undefined) return this.dispatcher.send(statement, frame, onSend)
     const answer = this.dispatcher.send(statement, frame, () => {
       onSend?.()
-      trace?.left(this)
+      trace.left(this)
     })
-    return trace === undefined ? answer : trace.follow(answer)
+    return trace.follow(answer)
   }
 
-  /** Why a statement of that frame must not be sent, if so. */
-  refusal(frame: Frame, scope: Scope | undefined): TransactionClosedError | undefined {
+  /** The error for a statement of that frame, if code in `scope` may not send one. */
+  closedError(frame: Frame, scope: Scope | undefined): TransactionClosedError | undefined {
     return mayWork(frame, scope) ? undefined : notSent(frame)
   }
 
-  /** Called while the client is borrowed: it has no other listener, and an error without one ends the process. */
+  /** Listens while the client is checked out: it has no other listener, and an error without one ends the process. */
   readonly onError = (error: Error): void => {
     if (this.lost !== undefined) return
     this.lost = error
-    const root = this.stack.root
+    const { root } = this.stack
     if (root !== undefined) {
       for (const frame of this.stack.frames) frame.failure ??= error
       this.stack.end(root, 'lost')
@@ -163,46 +169,46 @@ export class Connection implements DispatcherObserver {
   ): (completed: number, error?: unknown) => void {
     if (deferred.length === 0) return ignore
     const traces = queryChannel.hasSubscribers
-      ? deferred.map((command) => this.#traceOf(command))
+      ? deferred.map((command) => this.#traceDeferred(command))
       : []
     return (completed, error) => {
-      // What comes behind the one that failed was skipped by the server. An error that is not the
-      // server's (a timeout of the client's) tells nothing of them: they will take effect.
-      const isTold = error === undefined || isServerError(error)
-      traces.slice(0, isTold ? completed : deferred.length).forEach((trace) => trace?.answered())
+      // The server skips all commands behind the one that failed. An error that is not the server's, such
+      // as a timeout of the client, says nothing about them: they will take effect.
+      const isKnown = error === undefined || isServerError(error)
+      traces.slice(0, isKnown ? completed : deferred.length).forEach((trace) => trace?.answered())
       const failed = deferred[completed]
-      if (failed === undefined || error === undefined || !isTold) return
+      if (failed === undefined || error === undefined || !isKnown) return
       traces[completed]?.failed(error)
       this.#onDeferredFailed(failed, error)
     }
   }
 
-  #traceOf(command: DeferredCommand): QueryTrace | undefined {
+  #traceDeferred({ frame, op, sql }: DeferredCommand): QueryTrace | undefined {
     const trace = QueryTrace.start({
       database: this.database,
-      layer: command.frame.layer,
-      sql: command.sql,
-      control: command.op === 'set' ? 'set-transaction' : command.op,
+      layer: frame.layer,
+      sql,
+      control: op === 'set' ? 'set-transaction' : op,
       piggybacked: true,
-      frame: command.frame,
+      frame,
     })
     trace?.left(this)
     return trace
   }
 
   async onCancel(reason: unknown): Promise<void> {
-    // the server waits for the reader of a stream: there is nothing to cancel
+    // The server waits for the reader of a stream: there is nothing to cancel.
     if (this.dispatcher.stream !== undefined) return this.end(reason as Error)
     try {
       await requestCancel(this.client, this.#stream)
     } catch (error) {
-      // what can not be cancelled in peace ends with its session
+      // If the statement cannot be cancelled, its session ends.
       return this.end(error as Error)
     }
     if (reason instanceof SessionKilledError) this.end(reason)
   }
 
-  /** Ends the session now: what is open on it is rolled back by the server. */
+  /** Ends the session now: the server rolls back the transaction that is open on it. */
   end(reason: Error): void {
     this.onError(reason)
     this.client.connection.stream.destroy()
@@ -219,15 +225,34 @@ export class Connection implements DispatcherObserver {
       return error
     }
     if (statement !== undefined && result !== undefined) this.names.hasAnswered(statement, result)
-    return frame?.ended ? undefined : this.#drift()
+    if (frame?.ended) return undefined
+    const drift = findDrift(this)
+    const { root } = this.stack
+    if (drift !== undefined && root !== undefined) this.#endUnknown(root, drift)
+    return drift
+  }
+
+  /**
+   * BEGIN or SAVEPOINT has failed: the frame was never open. What waits in it is dropped, and the frame
+   * around it is aborted.
+   */
+  openingFailed(frame: Frame, error: unknown): void {
+    frame.failure ??= error
+    const ended = this.stack.end(frame, 'rolled-back')
+    for (const each of ended) publishSavepoint(this.database, each, 'rolled-back')
+    this.dispatcher.drop(frame, error)
+    if (frame.parent !== undefined) frame.parent.abort(error)
+    // Nobody knows the state of a connection that takes no BEGIN.
+    else this.isDoubtful = true
+    this.turns.advance(notSent)
   }
 
   #onFailed(frame: Frame | undefined, statement: Statement | undefined, error: unknown): void {
-    if (frame !== undefined && statement?.opens) this.dispatcher.drop(frame, error)
-    // pg has stopped waiting, but the statement runs on: nobody else may get the client meanwhile
+    if (frame !== undefined && statement?.opens) this.openingFailed(frame, error)
+    // pg has stopped waiting, but the statement goes on: nobody else may get the client meanwhile.
     const isRunning = this.client.readyForQuery === false && !isServerError(error)
     if (isRunning && this.dispatcher.hasTimeouts) this.isDoubtful = true
-    // it may have begun a transaction, and the status byte comes only after the error
+    // It may have begun a transaction, and the status byte comes only after the error.
     if (statement?.command?.kind === 'several') this.isDoubtful = true
     if (isServerError(error) || isReadTimeout(error)) frame?.abort(error)
     if (error instanceof StatementSkippedError) frame?.abort(error.cause)
@@ -240,69 +265,40 @@ export class Connection implements DispatcherObserver {
     trace: QueryTrace | undefined,
   ): Promise<QueryResult> {
     const { name } = statement
-    if (name !== undefined && frame !== undefined) {
-      // of its failure the statement behind it will tell
-      if (this.names.isStale(name) && frame.failure === undefined) {
-        this.command(forgetting(name), frame).catch(() => undefined)
-      }
-      const answer = this.dispatcher.send(statement, frame, trace && (() => trace.left(this)))
-      answer.catch((error: unknown) => this.names.hasFailed(name, error))
-      return answer
+    // If this fails, the statement behind it reports the error.
+    if (frame?.failure === undefined && frame !== undefined && this.names.isStale(name)) {
+      this.command(forgetting(name), frame).catch(() => undefined)
     }
-    return this.dispatcher.send(statement, frame, trace && (() => trace.left(this)))
+    const answer = this.dispatcher.send(statement, frame, trace && (() => trace.left(this)))
+    if (name !== undefined && frame !== undefined) {
+      answer.catch((error: unknown) => this.names.hasFailed(name, error))
+    }
+    return answer
   }
 
   /** A control command that was acknowledged before it was sent has failed on the server. */
-  #onDeferredFailed(command: DeferredCommand, error: unknown): void {
-    const { frame, op } = command
-    // of a savepoint that could not be opened, narrowed or released the transaction is left aborted
-    const victim = op === 'savepoint' || op === 'release' ? frame.parent : frame
-    // a connection that takes no BEGIN is in a state that nobody knows
-    if (op === 'begin') this.isDoubtful = true
-    if (op === 'begin' || op === 'savepoint') {
-      frame.failure ??= error
-      const ended = this.stack.end(frame, 'rolled-back')
-      for (const each of ended) publishSavepoint(this.database, each, 'rolled-back')
-      this.dispatcher.drop(frame, error)
-    }
-    victim?.abort(error)
+  #onDeferredFailed({ frame, op }: DeferredCommand, error: unknown): void {
+    if (op === 'begin' || op === 'savepoint') return this.openingFailed(frame, error)
+    // A RELEASE that fails leaves the frame around the savepoint aborted.
+    if (op === 'release') frame.parent?.abort(error)
+    else frame.abort(error)
     this.turns.advance(notSent)
   }
 
-  /** Compares the server's status byte with the stack. It can be trusted after a success. */
-  #drift(): TransactionDriftError | undefined {
-    // one that left together with this one has failed: the status is still that of before
-    if (this.client.readyForQuery === false) return undefined
-    const status = this.client.getTransactionStatus()
-    const root = this.stack.root
-    if (root === undefined) {
-      if (status !== 'T' && status !== 'E') return undefined
-      return new TransactionDriftError(
-        `the statement has opened a transaction that nobody holds (status ${status}). ` +
-          'Open it with transaction() of a layer, or with BEGIN as a statement of its own on a client from pool.connect(). ' +
-          'The connection will be closed, so nothing of it is kept.',
-      )
-    }
-    if (status === 'E') {
-      // the error is known: of one that left together with this one
-      if (this.stack.frames.some(({ failure }) => failure !== undefined)) return undefined
-      // only who speaks to the client directly can have swallowed the error
-      this.stack.top?.abort(
-        new TransactionDriftError('a statement has failed in the hands of withClient(), unheard'),
-      )
-      return undefined
-    }
-    if (status !== 'I' || root.state === 'ending' || this.transactions.isUnsent(root))
-      return undefined
-    const drift = new TransactionDriftError(
-      `${describe(root)} is gone: the server says that no transaction is open (status I). ` +
-        'Somebody ended it behind the bridge, so how it ended is not known: a COMMIT or ROLLBACK in a procedure, or among several commands in one text.',
-    )
+  /** Somebody has ended the transaction behind the bridge. */
+  #endUnknown(root: Frame, drift: Error): void {
     for (const frame of this.stack.frames) frame.failure ??= drift
     this.stack.end(root, 'unknown')
     this.turns.advance(notSent)
-    return drift
   }
 }
 
 function ignore(): void {}
+
+/** The error for a statement that would wait for the code which sends it. */
+function withClientError(): ControlStatementError {
+  return new ControlStatementError(
+    'a statement was sent inside withClient(), which holds the connection until it ends, so it would wait for ever. ' +
+      'Use the client that withClient() gives. Nothing was sent',
+  )
+}

@@ -1,4 +1,5 @@
-import { describe, TurnTimeoutError } from '../errors.ts'
+import { TurnTimeoutError } from '../errors.ts'
+import { describe } from '../transaction/frame-errors.ts'
 import type { Frame } from '../transaction/frame.ts'
 import { linesOf, type CallSite, callSiteHere } from '../transaction/call-site.ts'
 import type { TransactionStack } from '../transaction/stack.ts'
@@ -37,7 +38,7 @@ function timedOut(
   asked: CallSite,
 ): TurnTimeoutError {
   const inTheWay = stack.frames.slice(frame.depth).find((inner) => inner.scoped)
-  const [participant] = frame.participants.values()
+  const [participant] = frame.joined?.values() ?? []
   return new TurnTimeoutError(
     `waited for a turn in ${describe(frame)} while nothing happened for ${timeout} ms in ` +
       `${inTheWay === undefined ? 'a block that has joined it' : describe(inTheWay)}. ` +

@@ -1,9 +1,5 @@
-import {
-  InvalidArgumentError,
-  ControlStatementError,
-  describe,
-  TransactionOptionError,
-} from '../errors.ts'
+import { InvalidArgumentError, ControlStatementError, TransactionOptionError } from '../errors.ts'
+import { describe } from '../transaction/frame-errors.ts'
 import type { Frame } from '../transaction/frame.ts'
 import type { Statement } from '../wire/statement.ts'
 
@@ -34,14 +30,6 @@ export function notOwnedError(statement: Statement, frame: Frame): ControlStatem
   return new ControlStatementError(
     `${JSON.stringify(statement.text)} was sent inside ${describe(frame)}, which ends with its own block. ` +
       'Return from the block to keep its work, throw to take it back. Nothing was sent',
-  )
-}
-
-/** A statement where withClient() has the connection. */
-export function withClientError(): ControlStatementError {
-  return new ControlStatementError(
-    'a statement was sent inside withClient(), which holds the connection until it ends, so it would wait for ever. ' +
-      'Use the client that withClient() gives. Nothing was sent',
   )
 }
 

@@ -16,7 +16,7 @@ import {
   Scope,
   runIn,
 } from '../transaction/scope.ts'
-import type { Connection } from '../connection/session.ts'
+import type { Connection } from '../connection/connection.ts'
 import { control } from './layer-control.ts'
 import { AcquireQueue } from '../checkout/acquire-queue.ts'
 import { Lease, type LeaseKind } from './lease.ts'

@@ -1,4 +1,5 @@
-import { describe, notSent, TransactionOptionError } from '../errors.ts'
+import { TransactionOptionError } from '../errors.ts'
+import { describe, notSent } from '../transaction/frame-errors.ts'
 import type { ControlCommand, TransactionModes } from '../sql/control-command.ts'
 import type { Frame } from '../transaction/frame.ts'
 import { narrowing } from '../transaction/modes.ts'

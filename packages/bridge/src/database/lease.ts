@@ -2,7 +2,7 @@ import type { TransactionModes } from '../sql/control-command.ts'
 import type { Frame, Layer } from '../transaction/frame.ts'
 import type { CallSite } from '../transaction/call-site.ts'
 import type { Scope } from '../transaction/scope.ts'
-import type { Connection } from '../connection/session.ts'
+import type { Connection } from '../connection/connection.ts'
 import type { Checkout } from '../checkout/checkout.ts'
 
 /** What a lease is for. */

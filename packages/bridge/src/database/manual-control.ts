@@ -7,7 +7,7 @@ import type { ControlCommand, TransactionModes } from '../sql/control-command.ts
 import type { Frame } from '../transaction/frame.ts'
 import { callSiteAbove } from '../transaction/call-site.ts'
 import type { Scope } from '../transaction/scope.ts'
-import type { Connection } from '../connection/session.ts'
+import type { Connection } from '../connection/connection.ts'
 import type { Database } from './database.ts'
 import { whenEnded } from '../connection/endings.ts'
 import type { Lease } from './lease.ts'

@@ -1,8 +1,8 @@
-import { TransactionClosedError } from '../errors.ts'
+import { closedError } from '../transaction/frame-errors.ts'
 import { QueryTrace } from '../instrumentation/traces.ts'
 import type { Frame } from '../transaction/frame.ts'
 import { currentScope } from '../transaction/scope.ts'
-import type { Connection } from '../connection/session.ts'
+import type { Connection } from '../connection/connection.ts'
 import type { Database } from './database.ts'
 import type { Lease } from './lease.ts'
 import type { QueryResult } from '../protocol/pg.ts'
@@ -36,10 +36,10 @@ export class PortalCursor {
     if (this.#portal === undefined) return this.#open(connection, frame, count)
     if (this.#portal.isDone) return []
     if (this.#home?.ended && this.#home.finalState !== 'released') {
-      throw new TransactionClosedError(this.#home, 'the stream was opened in a frame that is gone')
+      throw closedError(this.#home, 'the stream was opened in a frame that is gone')
     }
     if (this.#home !== undefined && rollbacksAround(this.#home) > this.#undone) {
-      throw new TransactionClosedError(this.#home, 'a ROLLBACK TO has taken the stream back')
+      throw closedError(this.#home, 'a ROLLBACK TO has taken the stream back')
     }
     this.#portal.step = 'fetch'
     await this.#send(connection, frame, this.#portal)

@@ -1,6 +1,6 @@
 import { channel, tracingChannel } from 'node:diagnostics_channel'
-import type { FrameState, Layer } from '../transaction/frame.ts'
-import type { Outcome } from '../outcome.ts'
+import type { FrameState, Outcome } from '../outcome.ts'
+import type { Layer } from '../transaction/frame.ts'
 
 /** The names of the channels on `node:diagnostics_channel`. The first two are tracing channels. */
 export const CHANNELS = {

@@ -1,5 +1,5 @@
-import type { Frame, FrameState, Layer } from '../transaction/frame.ts'
-import type { Outcome } from '../outcome.ts'
+import type { FrameState, Outcome } from '../outcome.ts'
+import type { Frame, Layer } from '../transaction/frame.ts'
 import {
   type QueryEvent,
   queryChannel,

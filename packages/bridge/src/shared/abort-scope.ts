@@ -1,4 +1,4 @@
-import { TransactionTimeoutError } from '../errors.ts'
+import { timeoutError } from '../transaction/frame-errors.ts'
 import type { CallSite } from '../transaction/call-site.ts'
 
 /** What ends a block from outside: the user's signal, its timeout, and what ends the block around it. */
@@ -22,7 +22,7 @@ export class AbortScope {
     }
     if (timeout !== undefined) {
       this.#timer = setTimeout(
-        () => this.#controller.abort(new TransactionTimeoutError(timeout, callSite)),
+        () => this.#controller.abort(timeoutError(timeout, callSite)),
         timeout,
       )
     }

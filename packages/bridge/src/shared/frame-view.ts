@@ -1,5 +1,6 @@
 import type { AccessMode, IsolationLevel } from '../sql/control-command.ts'
-import type { Frame, FrameState, Layer } from '../transaction/frame.ts'
+import type { FrameState } from '../outcome.ts'
+import type { Frame, Layer } from '../transaction/frame.ts'
 import { type Hooks, registerHook } from '../transaction/register-hook.ts'
 
 /** One level of nesting, as its user sees it. */
@@ -58,8 +59,8 @@ export function stateOf(frame: Frame): TransactionState {
     id: frame.root.id,
     depth: frame.depth,
     holder: frame.root.layer,
-    isolationLevel: frame.isolationLevel,
-    accessMode: frame.accessMode,
+    isolationLevel: frame.modes.isolationLevel,
+    accessMode: frame.modes.accessMode,
     state: frame.state,
     frames,
   }
@@ -95,7 +96,7 @@ export function viewOf(frame: Frame): TransactionFrame {
       // a savepoint by hand has no block to exit
       let home = frame
       while (!home.scoped && !home.begun && home.parent !== undefined) home = home.parent
-      home.rollsBackOnExit = true
+      home.rollbackOnly ??= 'requested'
     },
   }
 }

@@ -1,6 +1,7 @@
 import { adoptSession, drizzleForLease, sessionOf } from '../drizzle/adopt-session.ts'
 import type { DrizzleLike } from '../drizzle/types.ts'
-import { AmbiguousDatabaseError, InvalidArgumentError, TransactionClosedError } from '../errors.ts'
+import { AmbiguousDatabaseError, InvalidArgumentError } from '../errors.ts'
+import { closedError } from '../transaction/frame-errors.ts'
 import { extendKysely, type KyselyOptions, makeKysely } from '../kysely/extend.ts'
 import { kyselyForLease } from '../kysely/for-lease.ts'
 import { type Bridge, bridgeOf } from '../kysely/shared-kysely.ts'
@@ -143,7 +144,7 @@ class SharedPool {
       within: async (handle: object, fn: () => unknown) => {
         const { lease } = shared.#bindingOf(handle)
         const frame = lease.frame ?? shared.#frameOf(handle)
-        if (frame.ended) throw new TransactionClosedError(frame, 'within() has nothing to run in')
+        if (frame.ended) throw closedError(frame, 'within() has nothing to run in')
         return database.within(frame, async () => fn())
       },
       of: (handle: object) => viewOf(shared.#frameOf(handle)),

@@ -1,11 +1,11 @@
 import type { DrizzleLike, DrizzleTransaction } from '../drizzle/types.ts'
 import {
-  describe,
   InvalidArgumentError,
   PropagationError,
   Rollback,
   TransactionOptionError,
 } from '../errors.ts'
+import { describe } from '../transaction/frame-errors.ts'
 import type { TransactionFrame } from './frame-view.ts'
 import type { ExtendedKysely, SharedTransaction } from '../kysely/types.ts'
 import { cancelFrame, cancelJoined } from '../connection/cancel-frame.ts'
@@ -130,7 +130,7 @@ async function endable<T>(lease: Lease, work: Promise<T>, signal: AbortSignal): 
       const { joined, scope, opened } = lease
       if (joined !== undefined) cancelJoined(connection, joined, scope, reason)
       if (opened === undefined) return true
-      cancelsCommit = opened.isKeeping
+      cancelsCommit = opened.phase === 'committing'
       return cancelFrame(connection, opened, reason)
     })
   } catch (error) {

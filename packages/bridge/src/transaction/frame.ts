@@ -1,22 +1,12 @@
-import type { AccessMode, IsolationLevel, TransactionModes } from '../sql/control-command.ts'
-import { HookList } from './hooks.ts'
+import type { FrameState, Outcome } from '../outcome.ts'
+import type { TransactionModes } from '../sql/control-command.ts'
 import type { CallSite } from './call-site.ts'
-import type { Outcome } from '../outcome.ts'
-import type { Scope } from './scope.ts'
+import { HookList } from './hooks.ts'
+import { isEnded, type Phase, phaseAfter, type PhaseEvent } from './phase.ts'
+import type { ScopeNode } from './scope-node.ts'
 
 /** Who speaks on the connection: a query layer, plain `pg`, or the bridge itself. */
 export type Layer = 'drizzle' | 'kysely' | 'pg' | 'shared'
-
-/** Where a frame stands. Only `open`, `ending` and `aborted` frames are on the stack. */
-export type FrameState =
-  | 'open'
-  | 'ending'
-  | 'committed'
-  | 'released'
-  | 'rolled-back'
-  | 'aborted'
-  | 'lost'
-  | 'unknown'
 
 /** What is known of a frame when it opens. */
 export interface FrameOptions {
@@ -41,7 +31,9 @@ export interface FrameOptions {
   readonly session?: object | undefined
 }
 
-const NOBODY: ReadonlyMap<Scope, CallSite> = new Map()
+type Scope = ScopeNode<Frame>
+
+const NO_MODES: TransactionModes = {}
 
 let frames = 0
 
@@ -58,7 +50,7 @@ export class Frame {
   readonly scoped: boolean
   readonly begun: boolean
   readonly name: string | undefined
-  readonly hooks = new HookList()
+  readonly hooks = new HookList<Scope>()
   /** The name that the server knows it by: another one where the bridge had taken the user's. */
   readonly sqlName: string | undefined
   /** Where the code stands that opened it: its hooks run there. */
@@ -70,32 +62,30 @@ export class Frame {
   /** What it is open on, or was. */
   readonly session: object | undefined
 
-  state: FrameState = 'open'
-  isolationLevel: IsolationLevel | undefined
-  accessMode: AccessMode | undefined
-  deferrable: boolean | undefined
-  /** The first statement error in it: the server answers nothing but a rollback until then. */
+  phase: Phase = 'open'
+  /** Its isolation level, access mode and deferrability, as far as they were asked for. */
+  modes: TransactionModes
+  /** The first statement error in it: until a rollback the server answers nothing else. */
   failure: unknown
-  /** Why it must end in a rollback, though its block may succeed: a block that joined it failed. */
-  rollbackOnly: { readonly cause: unknown } | undefined
-  /** Code that may still use it while it is ending: its before-commit hooks. */
+  /**
+   * Why it must end in a rollback though its block may succeed: its user has `requested` it, or a block
+   * that joined it has failed with `cause`.
+   */
+  rollbackOnly: 'requested' | { readonly cause: unknown } | undefined
+  /** The scope of its before-commit hooks, which may still use it while it is ending. */
   beforeCommitScope: Scope | undefined
-  #participants: Map<Scope, CallSite> | undefined
-  #evicted: Set<Scope> | undefined
-  /** What is to be done when the transaction has ended, before its hooks run. */
+  /** The running blocks that have joined it, with where they began. It ends after them. */
+  joined: Map<Scope, CallSite> | undefined
+  /** Blocks that had joined it and were ended from outside: they may send nothing more. */
+  evicted: Set<Scope> | undefined
+  /** Called once when the transaction has ended, before its hooks run. */
   onEnd: ((outcome: Outcome, error: unknown) => Promise<void> | undefined) | undefined
   /** The hooks that run, or have run, at its end. */
   settling: Promise<unknown> | undefined
-  /** It is to open at once, and waits to be sent. */
-  isUnsent = false
-  /** COMMIT, or RELEASE, is on its way: nothing can take it back. */
-  isKeeping = false
-  /** What its block threw: the error that matters, whatever fails while cleaning up. */
+  /** The error that its block threw: the one that matters, whatever fails while cleaning up. */
   blockError: { readonly error: unknown } | undefined
-  /** How often all that was done in it was taken back, while it stayed open. */
+  /** How often all its work was rolled back while it stayed open. */
   rollbackCount = 0
-  /** Asked by the user to roll back and keep its value. */
-  rollsBackOnExit = false
 
   constructor(parent: Frame | undefined, options: FrameOptions) {
     this.parent = parent
@@ -110,16 +100,26 @@ export class Frame {
     this.callSite = options.callSite ?? {}
     this.signal = options.signal ?? parent?.signal
     this.session = options.session ?? parent?.session
-    this.isolationLevel = options.modes?.isolationLevel ?? parent?.isolationLevel
-    this.accessMode = options.modes?.accessMode ?? parent?.accessMode
-    this.deferrable = options.modes?.deferrable ?? parent?.deferrable
+    this.modes = withModes(parent?.modes ?? NO_MODES, options.modes)
   }
 
-  /** The modes of a savepoint end with what was done in it, also where it stays open. */
-  resetModes(): void {
-    this.isolationLevel = this.parent?.isolationLevel
-    this.accessMode = this.parent?.accessMode
-    this.deferrable = this.parent?.deferrable
+  /** Moves it to the phase that follows `event`. */
+  transition(event: PhaseEvent): void {
+    this.phase = phaseAfter(this.phase, event)
+  }
+
+  /** ROLLBACK TO has taken back all its work, its modes included. It stays open. */
+  restart(): void {
+    this.transition('reopen')
+    this.failure = undefined
+    this.rollbackCount++
+    this.modes = this.parent?.modes ?? NO_MODES
+  }
+
+  /** Its state, as users see it. */
+  get state(): FrameState {
+    if (this.phase === 'open') return this.failure === undefined ? 'open' : 'aborted'
+    return this.phase === 'committing' ? 'ending' : this.phase
   }
 
   get kind(): 'transaction' | 'savepoint' {
@@ -133,7 +133,7 @@ export class Frame {
     return frame
   }
 
-  /** How it ended for good: what was released shares the fate of the frame around it. */
+  /** Its state for good: a released savepoint shares what becomes of the frame around it. */
   get finalState(): FrameState {
     const { parent, state } = this
     if (state !== 'released' || parent === undefined) return state
@@ -143,47 +143,37 @@ export class Frame {
 
   /** Whether it has ended, however it ended. */
   get ended(): boolean {
-    return this.state !== 'open' && this.state !== 'ending' && this.state !== 'aborted'
+    return isEnded(this.phase)
   }
 
-  /** Whether it was marked for a rollback, however its block ends. */
-  get isRollbackOnly(): boolean {
-    return this.rollbackOnly !== undefined || this.rollsBackOnExit
-  }
-
-  /** The blocks that have joined it and still run, with where they began: it ends when they have. */
-  get participants(): ReadonlyMap<Scope, CallSite> {
-    return this.#participants ?? NOBODY
-  }
-
-  /** Blocks that had joined it and were ended from outside: they send nothing more. */
-  get evicted(): ReadonlySet<Scope> | undefined {
-    return this.#evicted
-  }
-
-  /** A block has joined it. */
+  /** A block works in it from now on. */
   join(participant: Scope, callSite: CallSite): void {
-    this.#participants ??= new Map()
-    this.#participants.set(participant, callSite)
+    this.joined ??= new Map()
+    this.joined.set(participant, callSite)
   }
 
   /** A block that had joined it is over. */
   leave(participant: Scope): void {
-    this.#participants?.delete(participant)
+    this.joined?.delete(participant)
   }
 
   /** A block that had joined it is ended from outside. */
   evict(participant: Scope): void {
     this.leave(participant)
-    this.#evicted ??= new Set()
-    this.#evicted.add(participant)
+    this.evicted ??= new Set()
+    this.evicted.add(participant)
   }
 
-  /** Notes the error that leaves it aborted. The first one is the one that matters. */
+  /** Lets it end in a rollback, since a block that joined it has failed. The first cause counts. */
+  markRollbackOnly(cause: unknown): void {
+    if (this.rollbackOnly === undefined || this.rollbackOnly === 'requested') {
+      this.rollbackOnly = { cause }
+    }
+  }
+
+  /** Records the error that leaves it aborted. The first one counts. */
   abort(error: unknown): void {
-    if (this.ended) return
-    this.failure ??= error
-    if (this.state === 'open') this.state = 'aborted'
+    if (!this.ended) this.failure ??= error
   }
 
   /** Whether it is the frame given, or one opened inside it. */
@@ -192,4 +182,10 @@ export class Frame {
     while (frame !== undefined && frame.depth > other.depth) frame = frame.parent
     return frame === other
   }
+}
+
+/** The modes of a frame: its own, and those around it where it has none. */
+function withModes(around: TransactionModes, own: TransactionModes = NO_MODES): TransactionModes {
+  const asked = Object.entries(own).filter(([, mode]) => mode !== undefined)
+  return asked.length === 0 ? around : { ...around, ...Object.fromEntries(asked) }
 }

@@ -1,13 +1,12 @@
 import type { Outcome } from '../outcome.ts'
-import type { Scope } from './scope.ts'
 
 /** The moments a hook can wait for. */
 export type HookKind = 'before-commit' | 'after-commit' | 'after-rollback' | 'after-completion'
 
 /** One registered hook, ready to run in the async context of its registration. */
-export interface Hook {
+export interface Hook<Scope> {
   readonly kind: HookKind
-  /** Runs it there, as code that stands under `link`. */
+  /** Runs it there, as code that stands in `scope`. */
   readonly run: (scope: Scope | undefined, outcome: Outcome) => unknown
 }
 
@@ -17,15 +16,15 @@ export interface Hook {
  * A released savepoint hands its hooks to its parent, at the place of the release: what they wait
  * for is not decided yet.
  */
-export class HookList {
-  #hooks: Hook[] = []
+export class HookList<Scope = unknown> {
+  #hooks: Hook<Scope>[] = []
 
-  add(hook: Hook): void {
+  add(hook: Hook<Scope>): void {
     this.#hooks.push(hook)
   }
 
   /** For the bridge's own work, which users' hooks may rely on. */
-  addFirst(hook: Hook): void {
+  addFirst(hook: Hook<Scope>): void {
     this.#hooks.unshift(hook)
   }
 
@@ -39,14 +38,14 @@ export class HookList {
   }
 
   /** Takes the hooks of a kind out, so that none can run twice. */
-  take(...kinds: readonly HookKind[]): Hook[] {
+  take(...kinds: readonly HookKind[]): Hook<Scope>[] {
     const taken = this.#hooks.filter((hook) => kinds.includes(hook.kind))
     if (taken.length > 0) this.#hooks = this.#hooks.filter((hook) => !kinds.includes(hook.kind))
     return taken
   }
 
   /** Takes all that waited for this outcome; what waited for another is dropped. */
-  takeDue(outcome: Outcome): Hook[] {
+  takeDue(outcome: Outcome): Hook<Scope>[] {
     if (this.isEmpty) return []
     const kinds = DUE[outcome]
     const due = this.#hooks.filter((hook) => kinds.includes(hook.kind))
@@ -55,7 +54,7 @@ export class HookList {
   }
 
   /** Moves all hooks to the end of another list. */
-  moveTo(parent: HookList): void {
+  moveTo(parent: HookList<Scope>): void {
     if (this.isEmpty) return
     // one by one: as arguments of one call they can be too many
     for (const hook of this.#hooks) parent.#hooks.push(hook)
@@ -71,8 +70,8 @@ const DUE: { readonly [O in Outcome]: readonly HookKind[] } = {
 }
 
 /** Runs hooks one after the other. One that throws stops none of the others; its error is given back. */
-export async function runEach(
-  hooks: readonly Hook[],
+export async function runEach<Scope>(
+  hooks: readonly Hook<Scope>[],
   scope: Scope | undefined,
   outcome: Outcome,
 ): Promise<unknown[]> {

@@ -1,4 +1,5 @@
-import { TransactionOptionError, describe } from '../errors.ts'
+import { TransactionOptionError } from '../errors.ts'
+import { describe } from './frame-errors.ts'
 import {
   ISOLATION_LEVELS,
   type IsolationLevel,
@@ -47,17 +48,19 @@ export function narrowing(
 ): 'read only' | undefined {
   checkModes(modes)
   const { isolationLevel, accessMode, deferrable } = modes
-  const outerLevel = parent.isolationLevel ?? defaultLevel
+  const outerLevel = parent.modes.isolationLevel ?? defaultLevel
   if (isolationLevel !== undefined && isolationLevel !== outerLevel) {
     throw refusal(`isolation level ${isolationLevel}`, parent, `it runs at ${outerLevel}`)
   }
-  if (accessMode === 'read write' && parent.accessMode === 'read only') {
+  if (accessMode === 'read write' && parent.modes.accessMode === 'read only') {
     throw refusal('read write', parent, 'it is read only')
   }
-  if (deferrable !== undefined && deferrable !== (parent.deferrable ?? false)) {
+  if (deferrable !== undefined && deferrable !== (parent.modes.deferrable ?? false)) {
     throw refusal(deferrable ? 'deferrable' : 'not deferrable', parent, 'only a new one can say so')
   }
-  return accessMode === 'read only' && parent.accessMode !== 'read only' ? 'read only' : undefined
+  return accessMode === 'read only' && parent.modes.accessMode !== 'read only'
+    ? 'read only'
+    : undefined
 }
 
 function refusal(asked: string, parent: Frame, why: string): TransactionOptionError {

@@ -1,4 +1,5 @@
-import { InvalidArgumentError, NoTransactionError, TransactionClosedError } from '../errors.ts'
+import { InvalidArgumentError, NoTransactionError } from '../errors.ts'
+import { closedError } from './frame-errors.ts'
 import type { Frame } from './frame.ts'
 import type { HookKind } from './hooks.ts'
 import type { Outcome } from '../outcome.ts'
@@ -78,7 +79,7 @@ export async function registerHook(
     return
   }
   if (!mayWork(frame, currentScope())) {
-    throw new TransactionClosedError(frame, 'the hook was not registered')
+    throw closedError(frame, 'the hook was not registered')
   }
   const run = captureContext()
   const home = scope === 'transaction' ? frame.root : frame

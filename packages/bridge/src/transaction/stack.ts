@@ -1,4 +1,5 @@
-import { Frame, type FrameOptions, type FrameState } from './frame.ts'
+import { Frame, type FrameOptions } from './frame.ts'
+import type { EndPhase } from './phase.ts'
 
 /**
  * The open frames of one physical connection, outermost first.
@@ -74,11 +75,11 @@ export class TransactionStack {
    * Ends `frame` and every frame inside it, innermost first. The hooks of those inside come to
    * `frame`, which knows how the story ends.
    */
-  end(frame: Frame, state: FrameState): Frame[] {
+  end(frame: Frame, phase: EndPhase): Frame[] {
     if (this.#frames[frame.depth - 1] !== frame) return []
     const ended = this.#frames.splice(frame.depth - 1).toReversed()
     for (const inner of ended) {
-      inner.state = state
+      inner.transition(phase)
       if (inner !== frame) inner.hooks.moveTo((inner.parent ?? frame).hooks)
     }
     return ended
@@ -92,10 +93,10 @@ export class TransactionStack {
   }
 
   /** Ends every frame inside `frame`, which stays open. */
-  endInside(frame: Frame, state: FrameState): Frame[] {
+  endInside(frame: Frame, phase: EndPhase): Frame[] {
     const child = this.#frames[frame.depth]
     if (child === undefined || this.#frames[frame.depth - 1] !== frame) return []
-    const ended = this.end(child, state)
+    const ended = this.end(child, phase)
     child.hooks.moveTo(frame.hooks)
     return ended
   }

@@ -98,7 +98,9 @@ export class Turns {
   }
 
   #isFree({ frame, ends }: Pick<Waiter, 'frame' | 'ends'>): boolean {
-    return this.#stack.isFree(frame) && !(ends && frame.participants.size > 0)
+    return (
+      this.#stack.isFree(frame) && !(ends && frame.joined !== undefined && frame.joined.size > 0)
+    )
   }
 
   /** To be called when frames have ended: starts those whose turn it is, refuses those whose frame is gone. */

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers'
-import { notSent } from '../errors.ts'
+import { notSent } from '../transaction/frame-errors.ts'
 import type { Frame } from '../transaction/frame.ts'
 import { CancelRequests } from './cancelling.ts'
 import type { ObservedQuery } from '../protocol/observed-query.ts'

@@ -1,0 +1,42 @@
+import { TransactionDriftError } from '../errors.ts'
+import { describe } from '../transaction/frame-errors.ts'
+import type { Session } from './session.ts'
+
+/**
+ * Compares the server's status byte with the stack, after a statement that succeeded. Returns the error
+ * where somebody has moved the transaction behind the bridge.
+ */
+export function findDrift({
+  client,
+  dispatcher,
+  stack,
+}: Session): TransactionDriftError | undefined {
+  // Another statement of this pipeline has failed and ReadyForQuery has not arrived: the status byte is stale.
+  if (client.readyForQuery === false) return undefined
+  const status = client.getTransactionStatus()
+  const { root } = stack
+  if (root === undefined) return status === 'T' || status === 'E' ? unownedError(status) : undefined
+  if (status === 'E') {
+    // The error is known where another statement of this pipeline has failed.
+    if (stack.frames.some(({ failure }) => failure !== undefined)) return undefined
+    // Only withClient() lets code swallow an error that the bridge has not seen.
+    stack.top?.abort(
+      new TransactionDriftError('a statement has failed in the hands of withClient(), unheard'),
+    )
+    return undefined
+  }
+  const isMoved = status === 'I' && root.phase === 'open' && !dispatcher.queue.holdsOpening(root)
+  if (!isMoved) return undefined
+  return new TransactionDriftError(
+    `${describe(root)} is gone: the server says that no transaction is open (status I). ` +
+      'Somebody ended it behind the bridge, so how it ended is not known: a COMMIT or ROLLBACK in a procedure, or among several commands in one text.',
+  )
+}
+
+function unownedError(status: string): TransactionDriftError {
+  return new TransactionDriftError(
+    `the statement has opened a transaction that nobody holds (status ${status}). ` +
+      'Open it with transaction() of a layer, or with BEGIN as a statement of its own on a client from pool.connect(). ' +
+      'The connection will be closed, so nothing of it is kept.',
+  )
+}

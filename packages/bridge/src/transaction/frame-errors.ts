@@ -1,0 +1,92 @@
+import {
+  RollbackOnlyError,
+  TransactionAbortedError,
+  TransactionClosedError,
+  TransactionOutcomeUnknownError,
+  TransactionTimeoutError,
+} from '../errors.ts'
+import type { FrameState } from '../outcome.ts'
+import { type CallSite, linesOf } from './call-site.ts'
+import type { Frame } from './frame.ts'
+
+/** A frame in words: `the transaction (drizzle)`, `savepoint sp1 (kysely)`. */
+export function describe(frame: Frame): string {
+  const where = frame.database === undefined ? '' : ` on ${frame.database}`
+  return frame.name === undefined
+    ? `the transaction (${frame.layer})${where}`
+    : `savepoint ${frame.name} (${frame.layer})${where}`
+}
+
+/** The error for work in a frame that is ending or has ended. `what` says what was not done. */
+export function closedError(frame: Frame, what: string): TransactionClosedError {
+  return new TransactionClosedError(
+    `${what}: ${describe(frame)} ${STATES[frame.state]}. To work outside it on purpose, use shared.outside().\n` +
+      `It began\n${linesOf(frame.callSite)}`,
+    frame.state,
+    causeOf(frame),
+  )
+}
+
+/** The error for a statement whose frame ends, or has ended, before the statement is sent. */
+export function notSent(frame: Frame): TransactionClosedError {
+  return closedError(frame, 'the statement was not sent')
+}
+
+/** The error for a COMMIT or RELEASE that turned out to be a rollback. */
+export function abortedError(frame: Frame): TransactionAbortedError {
+  const error = new TransactionAbortedError(
+    `${describe(frame)} was rolled back instead of ${frame.parent === undefined ? 'committed' : 'kept'}`,
+    causeOf(frame),
+  )
+  error.brand()
+  return error
+}
+
+/** Refuses what PostgreSQL would refuse in an aborted frame: everything but a rollback. */
+export function assertNotAborted(frame: Frame): void {
+  if (frame.failure === undefined) return
+  throw new TransactionAbortedError(
+    `${describe(frame)} is aborted: a statement in it has failed, and only a rollback can end it`,
+    causeOf(frame),
+  )
+}
+
+/** The error for a COMMIT whose answer was lost. */
+export function outcomeUnknownError(frame: Frame, cause: unknown): TransactionOutcomeUnknownError {
+  return new TransactionOutcomeUnknownError(
+    `${describe(frame)} has an unknown outcome: the connection was lost before COMMIT was answered. Look in the database before you do it again`,
+    { cause },
+  )
+}
+
+/** The error for a frame that was rolled back because a block that joined it had failed. */
+export function rollbackOnlyError(frame: Frame, cause: unknown): RollbackOnlyError {
+  return new RollbackOnlyError(
+    `${describe(frame)} was rolled back: a block that joined it had failed`,
+    { cause },
+  )
+}
+
+/** The error for a block that was not done within `timeout` milliseconds. */
+export function timeoutError(timeout: number, callSite: CallSite = {}): TransactionTimeoutError {
+  return new TransactionTimeoutError(
+    `the block was not done within its timeout of ${timeout} ms, so it was ended. ` +
+      'What it was doing was cancelled on the server; its code may still run, but can send nothing. ' +
+      `It began\n${linesOf(callSite)}`,
+  )
+}
+
+function causeOf({ failure }: Frame): ErrorOptions | undefined {
+  return failure === undefined ? undefined : { cause: failure }
+}
+
+const STATES: { readonly [S in FrameState]: string } = {
+  open: 'is open',
+  ending: 'is ending',
+  committed: 'has committed',
+  released: 'was released',
+  'rolled-back': 'was rolled back',
+  aborted: 'is aborted',
+  lost: 'was lost with its connection',
+  unknown: 'has an unknown outcome',
+}
