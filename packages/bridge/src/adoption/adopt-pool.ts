@@ -144,13 +144,10 @@ async function lend(database: Database): Promise<PgClient> {
   const caller = currentScope()
   const request = LeaseRequest.under(caller, database)
   if (request !== undefined && request.lease === undefined) {
-    const { kind, layer, block: scope, parent, callSite } = request
-    // a transaction that was asked for on a handle never joins
-    const joins = parent === undefined ? undefined : false
-    request.lease = await database.lend(kind, layer, caller, { scope, parent, callSite, joins })
+    request.lease = await database.acquireLease(request.options, caller)
     return clientOfConnection(database, request.lease.connection)
   }
-  return clientOfLease(database, await database.lend('plain', 'pg', caller))
+  return clientOfLease(database, await database.acquireLease({ layer: 'pg' }, caller))
 }
 
 /** The pool as Kysely's dialect wants it. It is not Kysely's to end. */

@@ -104,7 +104,7 @@ export function clientOfConnection(database: Database, connection: Connection): 
     const query = (...args: unknown[]): unknown => {
       const scope = currentScope()
       const request = LeaseRequest.under(scope, database)
-      const layer = request?.layer ?? 'pg'
+      const layer = request?.options.layer ?? 'pg'
       return dispatch(database, layer, args, scope, request?.lease, request?.signal)
     }
     client = clientProxy(connection, query, (error) => {

@@ -6,9 +6,7 @@ import {
   Rollback,
 } from '../errors.ts'
 import { isHeard } from '../instrumentation/channels.ts'
-import type { TransactionModes } from '../sql/control-command.ts'
-import type { Frame, Layer } from '../transaction/frame.ts'
-import type { CallSite } from '../transaction/call-site.ts'
+import type { Frame } from '../transaction/frame.ts'
 import {
   ambientFrame,
   currentScope,
@@ -19,8 +17,7 @@ import {
 import type { Connection } from '../connection/connection.ts'
 import { control } from './layer-control.ts'
 import { AcquireQueue } from '../checkout/acquire-queue.ts'
-import { Lease, type LeaseKind } from './lease.ts'
-import type { Checkout } from '../checkout/checkout.ts'
+import { Lease, type LeaseOptions } from './lease.ts'
 import type { QueryResult } from '../protocol/pg.ts'
 import type { Settings } from '../settings.ts'
 import { reportHookError } from '../connection/run-hooks.ts'
@@ -29,32 +26,6 @@ import type { Statement } from '../wire/statement.ts'
 
 /** Told of writes that go over the connection, so that a cache can forget what they changed. */
 export type OnWrite = (tables: readonly string[] | 'all', root: Frame | undefined) => Promise<void>
-
-/** How a connection is to be lent. */
-export interface LeaseOptions {
-  /** The frame of the handle that it is for; `null` for a connection of its own. */
-  readonly parent?: Frame | null | undefined
-  /** The lease whose connection it is to be, where that is in no transaction. */
-  readonly on?: Lease | undefined
-  readonly joins?: boolean | undefined
-  readonly scope?: Scope | undefined
-  readonly callSite?: CallSite | undefined
-  readonly signal?: AbortSignal | undefined
-}
-
-/** What a block wants. */
-export interface BlockOptions {
-  /** The frame of the handle that it was called on; `null` for a connection of its own. */
-  readonly parent?: Frame | null | undefined
-  /** Options that the layer itself would not pass on. */
-  readonly modes?: TransactionModes | undefined
-  /** Whether it works in the frame that is open, whatever the settings say. */
-  readonly joins?: boolean | undefined
-  /** Aborted when it is to end from outside, also while it waits to begin. */
-  readonly signal?: AbortSignal | undefined
-  /** Where the user's call is. */
-  readonly callSite: CallSite
-}
 
 /** One adopted database: finds out which connection and frame a statement belongs to. */
 export class Database {
@@ -122,45 +93,33 @@ export class Database {
     return lease.connection.execute(statement, undefined, scope)
   }
 
-  /** Lends a connection to code under `caller`: that of the transaction around, or one of its own. */
-  async lend(
-    kind: LeaseKind,
-    layer: Layer,
-    caller: Scope | undefined,
-    options: LeaseOptions = {},
-  ): Promise<Lease> {
-    this.#assertUsable()
-    const { scope, callSite, on, signal } = options
+  /** Takes a connection for code in the scope `caller`: that of the transaction around, or a free one. */
+  async acquireLease(options: LeaseOptions, caller: Scope | undefined): Promise<Lease> {
+    if (this.isDisposed) throw new DisposeError('this shared connection was disposed of')
+    const { on } = options
     const joins = options.joins ?? this.settings.nesting === 'join'
-    const parent =
-      options.parent === undefined ? ambientFrame(caller, this) : (options.parent ?? undefined)
-    if (parent !== undefined) {
+    const parent = options.parent === undefined ? ambientFrame(caller, this) : options.parent
+    if (parent) {
       const connection = this.connectionOf(parent)
       const refusal = connection.refusal(parent, caller)
       if (refusal !== undefined) throw refusal
-      return new Lease(connection, { kind, layer, joins, parent, scope, callSite, signal })
+      return new Lease(connection, parent, joins, options)
     }
-    if (on !== undefined) return new Lease(on.connection, { kind, layer, joins, scope, callSite })
-    const checkout = await this.#acquire(layer, caller, signal)
-    return new Lease(checkout.connection, { kind, layer, joins, scope, callSite, signal, checkout })
+    if (on !== undefined) return new Lease(on.connection, undefined, joins, options)
+    const held = enclosingTransactions(caller, this)
+    const acquire = () => this.#source.acquire(options.layer, caller)
+    const checkout = await this.#acquireQueue.acquire(acquire, held, options.signal)
+    return new Lease(checkout.connection, undefined, joins, options, checkout)
   }
 
   /**
-   * Runs one call of a callback API: lends it a connection and makes its frame, once `begin` has
+   * Runs one call of a callback API: takes a connection for it and makes its frame, once `begin` has
    * opened it, the ambient one.
    */
-  block<T>(layer: Layer, run: (lease: Lease) => Promise<T>, options: BlockOptions): Promise<T> {
+  block<T>(options: LeaseOptions, run: (lease: Lease) => Promise<T>): Promise<T> {
     const scope = new Scope(currentScope(), this, 'block')
-    const { joins, modes, parent, signal, callSite } = options
     return runIn(scope, async () => {
-      const lease = await this.lend('block', layer, scope, {
-        scope,
-        callSite,
-        joins,
-        parent,
-        signal,
-      })
-      lease.modes = modes
+      const lease = await this.acquireLease({ ...options, kind: 'block', scope }, scope)
       try {
         return await run(lease)
       } catch (error) {
@@ -211,27 +170,17 @@ export class Database {
     const isLone =
       scope === undefined && statement.isPlain && !this.#acquireQueue.isFull && !isHeard()
     if (isLone && !this.isDisposed) return this.#source.send(statement)
-    return this.#onLoan(statement, scope)
+    return this.#onLease(statement, scope)
   }
 
-  async #onLoan(statement: Statement, scope: Scope | undefined): Promise<QueryResult> {
-    this.#assertUsable()
-    const checkout = await this.#acquire(statement.layer, scope)
+  async #onLease(statement: Statement, scope: Scope | undefined): Promise<QueryResult> {
+    const lease = await this.acquireLease({ layer: statement.layer, parent: null }, scope)
     try {
-      return await checkout.connection.execute(statement, undefined, scope)
+      return await lease.connection.execute(statement, undefined, scope)
     } finally {
-      const back = checkout.release()
+      const back = lease.release()
       if (back !== undefined) await back
     }
-  }
-
-  #acquire(layer: Layer, scope: Scope | undefined, signal?: AbortSignal): Promise<Checkout> {
-    const held = enclosingTransactions(scope, this)
-    return this.#acquireQueue.acquire(() => this.#source.acquire(layer, scope), held, signal)
-  }
-
-  #assertUsable(): void {
-    if (this.isDisposed) throw new DisposeError('this shared connection was disposed of')
   }
 }
 

@@ -14,34 +14,38 @@ export type LeaseKind =
   /** A client in somebody's hands, who gives it back. */
   | 'plain'
 
-/** What a lease is made with. */
-export interface LeaseTerms {
-  readonly kind: LeaseKind
+/** How a connection is to be taken, and for what. */
+export interface LeaseOptions {
+  /** By default `plain`. */
+  readonly kind?: LeaseKind | undefined
   readonly layer: Layer
-  readonly joins: boolean
-  /** The frame in which it was borrowed. */
-  readonly parent?: Frame | undefined
-  /** The link of the block that it serves. */
+  /** The frame of the handle that asks: `null` for none, by default the one that the caller stands in. */
+  readonly parent?: Frame | null | undefined
+  /** The lease whose connection is used if there is no such frame. */
+  readonly on?: Lease | undefined
+  /** Whether the block works in the open frame instead of a savepoint. By default the setting `nesting` decides. */
+  readonly joins?: boolean | undefined
+  /** Options that the layer itself would ignore in a nested call. */
+  readonly modes?: TransactionModes | undefined
+  /** The scope of the block. */
   readonly scope?: Scope | undefined
   /** Where the user's call is. */
   readonly callSite?: CallSite | undefined
-  /** Aborted when its block is ended from outside. */
+  /** Aborted when the block is to end from outside, also while it waits to begin. */
   readonly signal?: AbortSignal | undefined
-  /** What the connection came with, where it is not that of a transaction or lease around. */
-  readonly checkout?: Checkout | undefined
 }
 
 /**
- * One borrowing of a connection. It is what a handle (`tx`, `trx`, a client) speaks through, so it
- * tells whose statement is whose, and it can be used until it is given back.
+ * One use of a connection. The statements of a handle (`tx`, `trx`, a client) go through its lease,
+ * which says to which handle they belong. It can be used until it is released.
  */
 export class Lease {
   readonly kind: LeaseKind
   readonly layer: Layer
   readonly connection: Connection
-  /** The frame in which it was borrowed, on that frame's connection. */
+  /** The frame that it was taken in, on that frame's connection. */
   readonly parent: Frame | undefined
-  /** The link of the block that it serves. */
+  /** The scope of the block that it serves. */
   readonly scope: Scope | undefined
   /** How far the block is: its layer's own control statements come before and after the body. */
   phase: 'opening' | 'body' | 'closing' = 'opening'
@@ -52,9 +56,9 @@ export class Lease {
   /** The frame that its block has joined instead of opening one. */
   joined: Frame | undefined
   /** Whether its block works in the frame that is open, instead of opening one. */
-  joins: boolean
+  readonly joins: boolean
   /** Options that the layer itself would ignore in a nested call. */
-  modes: TransactionModes | undefined
+  readonly modes: TransactionModes | undefined
   /** What the bridge refused one of the layer's own control statements with. */
   refusal: unknown
   isReleased = false
@@ -62,16 +66,24 @@ export class Lease {
   readonly signal: AbortSignal | undefined
   readonly #checkout: Checkout | undefined
 
-  constructor(connection: Connection, terms: LeaseTerms) {
+  /** `checkout` is missing where the connection is that of a transaction or lease around. */
+  constructor(
+    connection: Connection,
+    parent: Frame | undefined,
+    joins: boolean,
+    options: LeaseOptions,
+    checkout?: Checkout,
+  ) {
     this.connection = connection
-    this.kind = terms.kind
-    this.layer = terms.layer
-    this.parent = terms.parent
-    this.scope = terms.scope
-    this.callSite = terms.callSite
-    this.signal = terms.signal
-    this.joins = terms.joins
-    this.#checkout = terms.checkout
+    this.parent = parent
+    this.joins = joins
+    this.kind = options.kind ?? 'plain'
+    this.layer = options.layer
+    this.scope = options.scope
+    this.modes = options.modes
+    this.callSite = options.callSite
+    this.signal = options.signal
+    this.#checkout = checkout
   }
 
   /** What gives the client back when the transaction ends; nothing where it is held longer. */

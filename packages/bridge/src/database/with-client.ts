@@ -20,7 +20,7 @@ export async function withClient<T>(
   if (held !== undefined) return fn(held.client)
 
   const frame = database.ambient
-  const lease = await database.lend('plain', 'pg', scope)
+  const lease = await database.acquireLease({ layer: 'pg' }, scope)
   const { connection } = lease
   const inside = new Scope(scope, database, 'via', connection)
   let thrown: { readonly reason: unknown } | undefined

@@ -2,9 +2,9 @@ import { NodePgTransaction } from 'drizzle-orm/node-postgres'
 import { InvalidArgumentError } from '../errors.ts'
 import { kindOf } from '../adoption/adopt-pool.ts'
 import { dispatch } from '../adoption/lent-client.ts'
-import type { BlockOptions, Database } from '../database/database.ts'
+import type { Database } from '../database/database.ts'
 import { bindHandle } from '../database/handles.ts'
-import type { Lease } from '../database/lease.ts'
+import type { Lease, LeaseOptions } from '../database/lease.ts'
 import { replace } from '../adoption/replace.ts'
 import type { TransactionModes } from '../sql/control-command.ts'
 import { checkModes } from '../transaction/modes.ts'
@@ -47,7 +47,7 @@ export function adoptSession(orm: unknown, database: Database): () => void {
     // called by what has wrapped it
     if (database.isDisposed) return transaction.call(this, fn, config)
     const { lease: outer } = this.client as SharedClient
-    const options = { ...handleOptions(database, outer), callSite: callSiteAbove(1) }
+    const options = leaseOptions(database, outer, { callSite: callSiteAbove(1) })
     return runBlock(database, fn, options, (lease, body) =>
       transaction.call(sessionFor(this, database, lease), body, config),
     )
@@ -103,13 +103,11 @@ export function drizzleForLease(orm: unknown, database: Database, lease: Lease):
 function runBlock(
   database: Database,
   fn: (tx: Tx) => unknown,
-  options: BlockOptions,
+  options: LeaseOptions,
   call: (lease: Lease, body: (tx: Tx) => Promise<unknown>) => Promise<unknown>,
 ): Promise<unknown> {
-  return database.block(
-    'drizzle',
-    (lease) => call(lease, (tx) => database.body(lease, () => fn(nesting(tx, database, lease)))),
-    options,
+  return database.block(options, (lease) =>
+    call(lease, (tx) => database.body(lease, () => fn(nesting(tx, database, lease)))),
   )
 }
 
@@ -125,7 +123,7 @@ function nesting(tx: Tx, database: Database, lease: Lease): Tx {
     // Drizzle itself ignores the options of a nested call
     if (config !== undefined) checkModes(config)
     const callSite = callSiteAbove(1)
-    const options = { ...handleOptions(database, lease), modes: config, callSite }
+    const options = leaseOptions(database, lease, { modes: config, callSite })
     return runBlock(database, fn, options, (inner, body) => {
       const session = { value: sessionFor(tx.session, database, inner) }
       return transaction.call(Object.create(tx, { session }) as Tx, body)
@@ -135,12 +133,14 @@ function nesting(tx: Tx, database: Database, lease: Lease): Tx {
 }
 
 /** A block that is called on a handle is a savepoint in the frame of the handle, or of its scope. */
-function handleOptions(
+function leaseOptions(
   database: Database,
   lease: Lease | undefined,
-): Pick<BlockOptions, 'parent' | 'joins'> {
-  if (lease === undefined) return {}
-  return { parent: database.frameOf(lease, currentScope()), joins: false }
+  rest: Pick<LeaseOptions, 'callSite' | 'modes'>,
+): LeaseOptions {
+  if (lease === undefined) return { layer: 'drizzle', ...rest }
+  const parent = database.frameOf(lease, currentScope())
+  return { layer: 'drizzle', parent, joins: false, ...rest }
 }
 
 function sessionFor(session: Session, database: Database, lease: Lease): Session {

@@ -12,7 +12,7 @@ import {
 import { DifferentPoolError } from '../errors.ts'
 import { LeaseRequest } from '../database/lease-request.ts'
 import type { Database } from '../database/database.ts'
-import type { Lease } from '../database/lease.ts'
+import type { Lease, LeaseOptions } from '../database/lease.ts'
 import { type CallSite, callSiteHere } from '../transaction/call-site.ts'
 import { currentScope, type Scope, runIn } from '../transaction/scope.ts'
 import { AbortableConnection, type LeasedConnection, leasedClass } from './connection.ts'
@@ -115,8 +115,11 @@ class SharedProvider implements ConnectionProvider {
   provide<T>(consumer: Consumer<T>, callSite: CallSite | undefined, ...rest: never[]): Promise<T> {
     const scope = currentScope()
     const waiting = pendingRequest(scope, this.#database)
-    const request = waiting ?? new LeaseRequest('plain', 'kysely', undefined, callSite)
-    if (this.#lease !== undefined) request.parent = this.#database.frameOf(this.#lease, scope)
+    const options: LeaseOptions = { layer: 'kysely', callSite }
+    const request = waiting ?? new LeaseRequest(options)
+    const parent = this.#lease && this.#database.frameOf(this.#lease, scope)
+    // what is called on a handle never joins
+    if (parent !== undefined) request.options = { ...request.options, parent, joins: false }
     const provide = (): Promise<T> =>
       this.#userExecutor.provideConnection(
         async (connection) => {
@@ -171,11 +174,10 @@ class BoundProvider implements ConnectionProvider {
     if (waiting === undefined) return consumer(leased)
 
     // a transaction in this one: the same connection, with a lease of its own
-    const { kind, layer, block, callSite } = waiting
     const on = leased.request.lease
     const parent = this.#database.frameOf(on, scope) ?? null
-    const options = { scope: block, parent, on, callSite, joins: false }
-    waiting.lease = await this.#database.lend(kind, layer, scope, options)
+    const options = { ...waiting.options, parent, on, joins: false }
+    waiting.lease = await this.#database.acquireLease(options, scope)
     const nested = leasedOn(leased.connection, this.#database, waiting)
     try {
       return await runIn(scope?.parent, () => consumer(nested))

@@ -137,7 +137,12 @@ class SharedTransactionBuilder extends TransactionBuilder<unknown> {
     const { bridge } = backing(this)
     const { database } = bridge
     const block = new Scope(currentScope(), database, 'block')
-    const request = new LeaseRequest('block', 'kysely', block, callSiteAbove(1))
+    const request = new LeaseRequest({
+      kind: 'block',
+      layer: 'kysely',
+      scope: block,
+      callSite: callSiteAbove(1),
+    })
     const execute = (): Promise<T> =>
       super.execute(async (trx) => {
         const lease = request.lease as Lease
@@ -176,7 +181,7 @@ class SharedControlledBuilder extends ControlledTransactionBuilder<unknown> {
     const { bridge } = backing(this)
     const { database } = bridge
     const callSite = callSiteAbove(1)
-    const request = new LeaseRequest('controlled', 'kysely', undefined, callSite)
+    const request = new LeaseRequest({ kind: 'controlled', layer: 'kysely', callSite })
     const trx = await request.run(database, currentScope(), () => super.execute())
     return shareTransaction(trx, bridge, request.lease as Lease)
   }

@@ -7,7 +7,7 @@ import {
 } from '../errors.ts'
 import { kindOf } from '../adoption/adopt-pool.ts'
 import type { Database } from '../database/database.ts'
-import type { Lease } from '../database/lease.ts'
+import type { Lease, LeaseOptions } from '../database/lease.ts'
 import { Statement } from '../wire/statement.ts'
 import { beginSql } from '../sql/control-sql.ts'
 import { currentScope } from '../transaction/scope.ts'
@@ -40,8 +40,8 @@ export async function runBatch(
     )
   })
   if (items.length === 0) return []
-  const options = { joins: false, callSite: callSiteAbove(2) }
-  return database.block('shared', (lease) => sendTogether(database, lease, items), options)
+  const options: LeaseOptions = { layer: 'shared', joins: false, callSite: callSiteAbove(2) }
+  return database.block(options, (lease) => sendTogether(database, lease, items))
 }
 
 async function sendTogether(

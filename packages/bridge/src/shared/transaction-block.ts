@@ -9,8 +9,8 @@ import { describe } from '../transaction/frame-errors.ts'
 import type { TransactionFrame } from './frame-view.ts'
 import type { ExtendedKysely, SharedTransaction } from '../kysely/types.ts'
 import { cancelFrame, cancelJoined } from '../connection/cancel-frame.ts'
-import type { BlockOptions, Database } from '../database/database.ts'
-import type { Lease } from '../database/lease.ts'
+import type { Database } from '../database/database.ts'
+import type { Lease, LeaseOptions } from '../database/lease.ts'
 import { orAborted } from './or-aborted.ts'
 import { isServerError } from '../protocol/pg.ts'
 import { Statement } from '../wire/statement.ts'
@@ -72,25 +72,22 @@ export async function runTransaction<T, C>(
   const isLimited = signal !== undefined || timeout !== undefined
   const callSite = callSiteAbove(2)
   const scope = isLimited ? new AbortScope([signal, around?.signal], timeout, callSite) : undefined
-  const block: BlockOptions = {
+  const options: LeaseOptions = {
+    layer: 'shared',
     joins: propagation !== 'nested' && propagation !== 'requires-new',
     signal: scope?.signal,
     callSite,
     ...(propagation === 'requires-new' && { parent: null }),
   }
   const attempt = (onOpen?: (frame: Frame | undefined) => void): Promise<T> =>
-    database.block(
-      'shared',
-      async (lease) => {
-        const work = runBlock(database, lease, modes, () => {
-          onOpen?.(lease.opened)
-          scope?.signal.throwIfAborted()
-          return fn(contextOf(lease))
-        })
-        return scope === undefined ? work : endable(lease, work, scope.signal)
-      },
-      block,
-    )
+    database.block(options, async (lease) => {
+      const work = runBlock(database, lease, modes, () => {
+        onOpen?.(lease.opened)
+        scope?.signal.throwIfAborted()
+        return fn(contextOf(lease))
+      })
+      return scope === undefined ? work : endable(lease, work, scope.signal)
+    })
   try {
     scope?.signal.throwIfAborted()
     if (retry === undefined) return await attempt()
