@@ -1,14 +1,15 @@
 import type { Connection } from '../connection/connection.ts'
+import { InvalidArgumentError } from '../errors.ts'
 import type { PgClient } from '../protocol/pg.ts'
 
-/** What a client that is lent has of the bridge, in place of what the physical one has. */
+/** The methods that a lent client has from the bridge. */
 interface OwnMethods {
   query(this: void, ...args: unknown[]): unknown
   release(this: void, error?: Error | boolean): void
   getTransactionStatus(this: void): string | null
 }
 
-/** A client that is lent: the physical one in all but what the bridge does itself. */
+/** A lent client: the physical one, but for the methods that the bridge replaces. */
 export function clientProxy(
   connection: Connection,
   query: OwnMethods['query'],
@@ -21,7 +22,7 @@ export function clientProxy(
   return proxy
 }
 
-/** Keeps what its user puts in place of the bridge's methods to itself: nobody else gets that. */
+/** A user who patches one of the bridge's methods patches this lent client only, not the physical one. */
 class ClientProxy implements ProxyHandler<PgClient> {
   readonly #bridge: OwnMethods
   #own: OwnMethods
@@ -33,49 +34,52 @@ class ClientProxy implements ProxyHandler<PgClient> {
   }
 
   get(client: PgClient, key: string | symbol, receiver: object): unknown {
-    if (isOwn(key)) return this.#own[key]
-    // pg's own `query`, which a method of the user's may call by `super`, queues what it is to send
-    if (key === '_queryQueue') return this.#queue(Reflect.get(client, key) as object)
-    if (key === '_pulseQueryQueue') return ignore
-    // all others are called on what was lent: what they send, they send through it
+    if (Object.hasOwn(this.#bridge, key)) return this.#own[key as keyof OwnMethods]
+    if (key === '_queryQueue') return withoutPush(Reflect.get(client, key) as object)
+    // all other methods are called on the proxy, so that they send through the bridge
     return Reflect.get(client, key, receiver)
   }
 
   set(client: PgClient, key: string | symbol, value: unknown, receiver: object): boolean {
-    if (!isOwn(key)) return Reflect.set(client, key, value, receiver)
+    if (!Object.hasOwn(this.#bridge, key)) return Reflect.set(client, key, value, receiver)
     const own = this.#patched
-    // what inherits from it gets a method of its own, as from any object
+    // an object that inherits from the proxy gets a method of its own, as from any object
     return Reflect.set(own, key, value, receiver === this.proxy ? own : receiver)
   }
 
   defineProperty(client: PgClient, key: string | symbol, descriptor: PropertyDescriptor): boolean {
-    return Reflect.defineProperty(isOwn(key) ? this.#patched : client, key, descriptor)
+    return Reflect.defineProperty(this.#ownerOf(client, key), key, descriptor)
   }
 
   deleteProperty(client: PgClient, key: string | symbol): boolean {
-    return Reflect.deleteProperty(isOwn(key) ? this.#patched : client, key)
+    return Reflect.deleteProperty(this.#ownerOf(client, key), key)
   }
 
-  /** The queue of pg, but for what is put into it: that is sent by the bridge. */
-  #queue(queue: object): object {
-    return Object.create(queue, { push: { value: this.#bridge.query } }) as object
+  #ownerOf(client: PgClient, key: string | symbol): object {
+    return Object.hasOwn(this.#bridge, key) ? this.#patched : client
   }
 
-  /** The bridge's methods, with the user's in front: where one of those is deleted, the bridge's is there again. */
+  /** The user's methods in front of the bridge's: where one is deleted, the bridge's is there again. */
   get #patched(): OwnMethods {
     if (this.#own === this.#bridge) this.#own = Object.create(this.#bridge) as OwnMethods
     return this.#own
   }
 }
 
-function isOwn(key: string | symbol): key is keyof OwnMethods {
-  return key === 'query' || key === 'release' || key === 'getTransactionStatus'
+/** pg's `query`, which a subclass can call by `super`, would queue a statement that the bridge cannot see. */
+function withoutPush(queue: object): object {
+  return Object.create(queue, { push: { value: refuseSuper } }) as object
 }
 
-/** What the server would say if it had got what is held back. */
+function refuseSuper(): never {
+  throw new InvalidArgumentError(
+    'a method of the client has called super.query(), which would send its statement outside of the transaction. ' +
+      'Call this.query() instead. Nothing was sent',
+  )
+}
+
+/** The status that the server would report if it had got the deferred commands. */
 function statusOf({ client, stack: { top } }: Connection): string | null {
   if (top === undefined) return client.getTransactionStatus()
   return top.failure === undefined ? 'T' : 'E'
 }
-
-function ignore(): void {}
