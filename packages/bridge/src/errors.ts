@@ -233,3 +233,10 @@ export function suppress(error: unknown, failure: unknown): void {
     process.emitWarning(`what failed while cleaning up could not travel with its error: ${name}`)
   }
 }
+
+/** Names the type of a value in a message. */
+export function kindOf(value: unknown): string {
+  if (value === null || typeof value !== 'object') return String(value)
+  const { name } = value.constructor ?? {}
+  return name === undefined || name === '' ? 'an object' : `a ${name}`
+}

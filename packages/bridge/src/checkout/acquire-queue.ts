@@ -1,16 +1,15 @@
 import { PoolExhaustedError } from '../errors.ts'
+import { type CallSite, callSiteHere, linesOf } from '../transaction/call-site.ts'
 import type { Frame } from '../transaction/frame.ts'
-import { linesOf, type CallSite, callSiteHere } from '../transaction/call-site.ts'
 import { behindStream } from '../wire/behind-stream.ts'
 import type { Checkout } from './checkout.ts'
 import type { Source } from './source.ts'
-import { PendingAcquire } from './pending-acquire.ts'
 
-/** Finds and ends waits for a client that would never come. */
+/** Acquires connections, and rejects those who would wait for one for ever. */
 export class AcquireQueue {
   readonly #source: Source
   readonly #timeout: number
-  readonly #waits = new Set<PendingAcquire>()
+  readonly #pending = new Set<PendingAcquire>()
   #timer: NodeJS.Timeout | undefined
 
   constructor(source: Source, turnTimeout: number) {
@@ -19,83 +18,119 @@ export class AcquireQueue {
   }
 
   /**
-   * Borrows a client for code that keeps the transactions `held` waiting; refuses where that would
-   * wait for ever. Who aborts `signal` waits no more, and leaves the client to the next. `borrow`
-   * asks the source.
+   * Acquires a connection for code that keeps the transactions `held` waiting; rejects if that would
+   * wait for ever. After `signal` is aborted it waits no more, and the connection goes to the next.
+   * `acquire` asks the source.
    */
   acquire(
     acquire: () => Promise<Checkout>,
     held: ReadonlySet<Frame>,
     signal?: AbortSignal,
   ): Promise<Checkout> {
-    const waits = held.size > 0 || signal !== undefined || this.isFull
-    return waits ? this.#wait(acquire, held, signal) : acquire()
+    const mustWatch = held.size > 0 || signal !== undefined || this.isFull
+    return mustWatch ? this.#watch(acquire, held, signal) : acquire()
   }
 
-  async #wait(
+  async #watch(
     acquire: () => Promise<Checkout>,
     held: ReadonlySet<Frame>,
     signal?: AbortSignal,
   ): Promise<Checkout> {
-    // where it can not be needed, the stack is not worth its price
-    const isTold = held.size > 0 || this.#source.streams.length > 0
-    const wait = new PendingAcquire(held, isTold ? callSiteHere() : {})
-    const giveUp = (): void => wait.end(signal?.reason)
+    // only the errors about transactions and streams name the call site, and it costs a stack trace
+    const needsCallSite = held.size > 0 || this.#source.streams.length > 0
+    const pending = new PendingAcquire(held, needsCallSite ? callSiteHere() : {})
+    const giveUp = (): void => pending.reject(signal?.reason)
     signal?.addEventListener('abort', giveUp)
-    this.#waits.add(wait)
+    this.#pending.add(pending)
     if (this.#timeout > 0) this.#timer ??= setTimeout(this.#look, this.#timeout)
     try {
-      this.#refuseNewest()
-      wait.throwIfEnded()
-      const checkout = await wait.for(acquire())
-      this.#waits.delete(wait)
-      // the last client that could have come to another has come here
-      this.#refuseNewest()
+      this.#rejectNewest()
+      pending.throwIfRejected()
+      const checkout = await pending.settle(acquire())
+      this.#pending.delete(pending)
+      // this may have been the last connection that could have come to another
+      this.#rejectNewest()
       return checkout
     } finally {
-      this.#waits.delete(wait)
+      this.#pending.delete(pending)
       signal?.removeEventListener('abort', giveUp)
-      if (this.#waits.size === 0) {
+      if (this.#pending.size === 0) {
         clearTimeout(this.#timer)
         this.#timer = undefined
       }
     }
   }
 
-  /** Whether all clients are lent. */
+  /** Whether all connections are taken. */
   get isFull(): boolean {
     return this.#source.inUse >= this.#source.capacity
   }
 
-  /** Where every client is held by a transaction that waits for one more, one of them has to give way. */
-  #refuseNewest(): void {
+  /** Rejects the newest if every connection is held by a transaction that waits for one more. */
+  #rejectNewest(): void {
     if (!this.isFull) return
     const holders = new Set<Frame>()
     let newest: PendingAcquire | undefined
-    for (const wait of this.#waits) {
-      for (const root of wait.held) if (!root.ended) holders.add(root)
-      if (wait.held.size > 0) newest = wait
+    for (const pending of this.#pending) {
+      for (const root of pending.held) if (!root.ended) holders.add(root)
+      if (pending.held.size > 0) newest = pending
     }
     if (holders.size < this.#source.inUse) return
-    newest?.end(exhausted(this.#source.capacity, holders, newest.asked))
+    newest?.reject(exhausted(this.#source.capacity, holders, newest.callSite))
   }
 
   /**
-   * Ends what waits while a stream outside any transaction holds a client, and nothing has happened
-   * on any client for the time of a turn: the code that reads the stream may be what waits here.
+   * Rejects what waits while a stream outside any transaction holds a connection and nothing has
+   * happened on any connection for the time of a turn: the reader of the stream may wait here.
    */
   readonly #look = (): void => {
     const timeout = this.#timeout
     const [stream] = this.#source.streams
     const idleSince = stream === undefined ? Infinity : this.#source.idleSince
     let next = timeout
-    for (const wait of this.#waits) {
-      const idle = performance.now() - Math.max(wait.began, idleSince)
+    for (const pending of this.#pending) {
+      const idle = performance.now() - Math.max(pending.began, idleSince)
       // timers may fire a fraction of a millisecond early
-      if (idle >= timeout - 1) wait.end(behindStream(WHAT, timeout, wait.asked, stream?.callSite))
-      else next = Math.min(next, timeout - idle)
+      if (idle >= timeout - 1) {
+        pending.reject(behindStream(WHAT, timeout, pending.callSite, stream?.callSite))
+      } else next = Math.min(next, timeout - idle)
     }
     this.#timer = setTimeout(this.#look, next)
+  }
+}
+
+/** A wait for a connection while all are taken. */
+class PendingAcquire {
+  /** The transactions that the waiting code keeps waiting. */
+  readonly held: ReadonlySet<Frame>
+  readonly callSite: CallSite
+  readonly began = performance.now()
+  #rejection: { readonly reason: unknown } | undefined
+  #reject: ((reason: unknown) => void) | undefined
+
+  constructor(held: ReadonlySet<Frame>, callSite: CallSite) {
+    this.held = held
+    this.callSite = callSite
+  }
+
+  reject(reason: unknown): void {
+    this.#rejection ??= { reason }
+    this.#reject?.(reason)
+  }
+
+  throwIfRejected(): void {
+    if (this.#rejection !== undefined) throw this.#rejection.reason
+  }
+
+  /** Settles with `acquiring`, unless it was rejected before: then what comes later goes to the next. */
+  settle(acquiring: Promise<Checkout>): Promise<Checkout> {
+    return new Promise((resolve, reject) => {
+      this.#reject = reject
+      acquiring.then((checkout) => {
+        if (this.#rejection === undefined) resolve(checkout)
+        else void checkout.release()
+      }, reject)
+    })
   }
 }
 
@@ -104,12 +139,12 @@ const WHAT = 'for a client of the pool while all were in use'
 function exhausted(
   capacity: number,
   waiting: ReadonlySet<Frame>,
-  asked: CallSite,
+  callSite: CallSite,
 ): PoolExhaustedError {
   const holders = [...waiting].map((root) => linesOf(root.callSite))
   return new PoolExhaustedError(
     `all ${capacity} clients of the pool are held by transactions, and each of these waits for one more. ` +
       'Make the pool larger, or ask for the second client outside of the first transaction. ' +
-      `The client was asked for\n${linesOf(asked)}\nand those that hold all of them began\n${holders.join('\nand\n')}`,
+      `The client was asked for\n${linesOf(callSite)}\nand those that hold all of them began\n${holders.join('\nand\n')}`,
   )
 }

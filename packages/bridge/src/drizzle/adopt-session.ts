@@ -1,6 +1,6 @@
 import { NodePgTransaction } from 'drizzle-orm/node-postgres'
-import { InvalidArgumentError } from '../errors.ts'
-import { kindOf } from '../adoption/adopt-pool.ts'
+import { InvalidArgumentError, kindOf } from '../errors.ts'
+
 import { dispatch } from '../adoption/lent-client.ts'
 import type { Database } from '../database/database.ts'
 import { bindHandle } from '../database/handles.ts'

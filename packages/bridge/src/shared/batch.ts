@@ -1,11 +1,12 @@
 import {
   BatchResultError,
   InvalidArgumentError,
+  kindOf,
   StatementSkippedError,
   suppress,
   TransactionOutcomeUnknownError,
 } from '../errors.ts'
-import { kindOf } from '../adoption/adopt-pool.ts'
+
 import type { Database } from '../database/database.ts'
 import type { Lease, LeaseOptions } from '../database/lease.ts'
 import { Statement } from '../wire/statement.ts'

@@ -1,12 +1,12 @@
 import { adoptSession, drizzleForLease, sessionOf } from '../drizzle/adopt-session.ts'
 import type { DrizzleLike } from '../drizzle/types.ts'
-import { AmbiguousDatabaseError, InvalidArgumentError } from '../errors.ts'
+import { AmbiguousDatabaseError, InvalidArgumentError, kindOf } from '../errors.ts'
 import { closedError } from '../transaction/frame-errors.ts'
 import { extendKysely, type KyselyOptions, makeKysely } from '../kysely/extend.ts'
 import { kyselyForLease } from '../kysely/for-lease.ts'
 import { type Bridge, bridgeOf } from '../kysely/shared-kysely.ts'
 import type { ExtendedKysely, Kysely } from '../kysely/types.ts'
-import { type Adoption, adopted, adoptPool, kindOf, poolOf } from '../adoption/adopt-pool.ts'
+import { type Adoption, adopted, adoptPool } from '../adoption/adopt-pool.ts'
 import { frameOfHandle, type HandleBinding, bindingOf } from '../database/handles.ts'
 import type { Lease } from '../database/lease.ts'
 import type { SharedConnectionOptions } from '../settings.ts'
@@ -30,7 +30,7 @@ class SharedPool {
   readonly #handles: HandleMaker = {
     drizzle: (lease) => drizzleForLease(this.orm, this.adoption.database, lease),
     kysely: (lease) =>
-      kyselyForLease(this.#defaultKysely(), this.bridge, poolOf(this.adoption), lease),
+      kyselyForLease(this.#defaultKysely(), this.bridge, this.adoption.poolForKysely, lease),
   }
 
   constructor(adoption: Adoption, orm: DrizzleLike) {
@@ -77,7 +77,7 @@ class SharedPool {
 
   /** Makes a Kysely database without one of the user's. */
   #make(options?: KyselyOptions): ExtendedKysely<unknown, unknown> {
-    const made = makeKysely<unknown, unknown>(this.bridge, poolOf(this.adoption), options)
+    const made = makeKysely<unknown, unknown>(this.bridge, this.adoption.poolForKysely, options)
     this.#kysely ??= made
     return made
   }
@@ -100,7 +100,7 @@ class SharedPool {
       )
     }
     if (bridgeOf(handle) !== undefined) return handle
-    return kyselyForLease(db as Kysely<unknown>, this.bridge, poolOf(this.adoption), lease)
+    return kyselyForLease(db as Kysely<unknown>, this.bridge, this.adoption.poolForKysely, lease)
   }
 
   #contextOf(lease: Lease | undefined): object {

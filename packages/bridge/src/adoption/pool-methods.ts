@@ -1,0 +1,75 @@
+import { AsyncResource } from 'node:async_hooks'
+import type { Database } from '../database/database.ts'
+import { LeaseRequest } from '../database/lease-request.ts'
+import { lentConnection } from '../database/with-client.ts'
+import type { PgClient, PgPool } from '../protocol/pg.ts'
+import { currentScope } from '../transaction/scope.ts'
+import { clientOfConnection, clientOfLease, dispatch } from './lent-client.ts'
+
+type ConnectCallback = (error: unknown, client?: PgClient, release?: PgClient['release']) => void
+
+/**
+ * The methods of a shared pool. Code that has wrapped them still calls them after `dispose()`: then
+ * they do what the pool's own did.
+ */
+export function methodsOfPool(pool: PgPool, database: Database): Record<string, unknown> {
+  const { query, connect } = pool
+  return {
+    query: (...args: unknown[]) => {
+      // pg-pool itself refuses a call without a query
+      const isOfPool = database.isDisposed || isNoQuery(args[0])
+      if (isOfPool) return query.apply(pool, args as [unknown])
+      return dispatch(database, 'pg', withoutCallback(args), currentScope())
+    },
+    connect: (callback?: ConnectCallback) => {
+      if (database.isDisposed) return connect.call(pool, callback)
+      const answer = takeClient(database)
+      return callback === undefined ? answer : tellCallback(answer, callback)
+    },
+  }
+}
+
+/** The method of a shared single client, likewise. */
+export function methodsOfClient(client: PgClient, database: Database): Record<string, unknown> {
+  const { query } = client
+  return {
+    query: (...args: unknown[]) => {
+      const scope = currentScope()
+      // withClient() lends the client itself
+      const isItself = database.isDisposed || lentConnection(scope, database) !== undefined
+      if (isItself) return query.apply(client, args as [unknown])
+      return dispatch(database, 'pg', args, scope)
+    },
+  }
+}
+
+/** Takes a client for the calling code, or for the request that it serves. */
+export async function takeClient(database: Database): Promise<PgClient> {
+  const caller = currentScope()
+  const request = LeaseRequest.under(caller, database)
+  if (request !== undefined && request.lease === undefined) {
+    request.lease = await database.acquireLease(request.options, caller)
+    return clientOfConnection(database, request.lease.connection)
+  }
+  return clientOfLease(database, await database.acquireLease({ layer: 'pg' }, caller))
+}
+
+function tellCallback(answer: Promise<PgClient>, callback: ConnectCallback): void {
+  // pg would call it in the context of the code that has released the client
+  const bound = AsyncResource.bind(callback)
+  answer.then(
+    (client) => process.nextTick(bound, undefined, client, client.release),
+    (error: unknown) => process.nextTick(bound, error, undefined, () => {}),
+  )
+}
+
+function isNoQuery(config: unknown): boolean {
+  return config === undefined || config === null || typeof config === 'function'
+}
+
+/** The arguments of `pool.query` without a callback in the configuration, which pg-pool ignores. */
+function withoutCallback(args: readonly unknown[]): readonly unknown[] {
+  const config = args[0] as { callback?: unknown; submit?: unknown } | undefined | null
+  if (typeof config !== 'object' || !config?.callback || config.submit !== undefined) return args
+  return [Object.create(config, { callback: { value: undefined } }), ...args.slice(1)]
+}
