@@ -27,27 +27,14 @@ describe('a frame', () => {
   test('has the modes of what is around it, unless it has its own', () => {
     stack.push({ ...scoped, modes: { isolationLevel: 'serializable', deferrable: true } })
     const inner = stack.push({ ...block('a'), modes: { accessMode: 'read only' } })
-    expect(inner).toMatchObject({
+    expect(inner.modes).toEqual({
       isolationLevel: 'serializable',
       accessMode: 'read only',
       deferrable: true,
     })
-    expect(stack.root?.accessMode).toBeUndefined()
-  })
-
-  test.each([
-    ['open', false],
-    ['ending', false],
-    ['aborted', false],
-    ['committed', true],
-    ['released', true],
-    ['rolled-back', true],
-    ['lost', true],
-    ['unknown', true],
-  ] as const)('that is %s has ended: %s', (state, ended) => {
-    const frame = stack.push(scoped)
-    frame.state = state
-    expect(frame.ended).toBe(ended)
+    expect(stack.root?.modes.accessMode).toBeUndefined()
+    const innermost = stack.push({ ...block('b'), modes: { accessMode: undefined } as object })
+    expect(innermost.modes.accessMode).toBe('read only')
   })
 
   test.each([
@@ -58,11 +45,11 @@ describe('a frame', () => {
     ['released', 'unknown', 'unknown'],
     ['rolled-back', 'committed', 'rolled-back'],
     ['open', 'open', 'open'],
-  ] as const)('that is %s in one that is %s has the fate %s', (state, around, finalState) => {
+  ] as const)('that is %s in one that is %s is for good %s', (phase, around, finalState) => {
     const root = stack.push(scoped)
     const inner = stack.push(block('a'))
-    inner.state = state
-    root.state = around
+    inner.phase = phase
+    root.phase = around
     expect(inner.finalState).toBe(finalState)
   })
 
@@ -79,19 +66,32 @@ describe('a frame', () => {
 
   test('that is ending stays so when it is aborted', () => {
     const root = stack.push(scoped)
-    root.state = 'ending'
+    root.transition('end')
     root.abort('error')
     expect(root).toMatchObject({ state: 'ending', failure: 'error' })
   })
 
-  test('is given up when it is doomed, or when its user wants it rolled back', () => {
+  test('shows that it is ending while COMMIT is on its way', () => {
     const root = stack.push(scoped)
-    expect(root.isRollbackOnly).toBe(false)
-    root.rollsBackOnExit = true
-    expect(root.isRollbackOnly).toBe(true)
-    const inner = stack.push(block('a'))
-    expect(inner.isRollbackOnly).toBe(false)
-    inner.rollbackOnly = { cause: undefined }
-    expect(inner.isRollbackOnly).toBe(true)
+    root.transition('end')
+    root.transition('commit')
+    expect(root).toMatchObject({ phase: 'committing', state: 'ending', ended: false })
+  })
+
+  test('is rolled back for the first block that failed in it, rather than on request', () => {
+    const root = stack.push(scoped)
+    root.rollbackOnly = 'requested'
+    root.markRollbackOnly('first')
+    root.markRollbackOnly('second')
+    expect(root.rollbackOnly).toEqual({ cause: 'first' })
+  })
+
+  test('starts again after ROLLBACK TO, with the modes of what is around it', () => {
+    stack.push({ ...scoped, modes: { isolationLevel: 'serializable' } })
+    const inner = stack.push({ ...block('a'), modes: { accessMode: 'read only' } })
+    inner.abort('error')
+    inner.restart()
+    expect(inner).toMatchObject({ state: 'open', failure: undefined, rollbackCount: 1 })
+    expect(inner.modes).toEqual({ isolationLevel: 'serializable' })
   })
 })

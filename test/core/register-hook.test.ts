@@ -84,9 +84,9 @@ describe.each(KINDS)('%s', (kind: HookKind) => {
 
   test.each(['committed', 'released', 'rolled-back', 'lost', 'unknown', 'ending'] as const)(
     'is refused on a frame that is %s',
-    async (state) => {
+    async (phase) => {
       const { inner } = nested()
-      inner.state = state
+      inner.phase = phase
       const refused = registerHook(
         kind,
         () => {},

@@ -1,4 +1,4 @@
-import { Connection } from '../connection/session.ts'
+import { Connection } from '../connection/connection.ts'
 import type { PgClient } from '../protocol/pg.ts'
 import type { Settings } from '../settings.ts'
 import { Checkout } from './checkout.ts'

@@ -1,3 +1,4 @@
+import type { Frame } from '../transaction/frame.ts'
 import { Session } from './session.ts'
 import { Transactions } from './transactions.ts'
 
@@ -5,4 +6,9 @@ import { Transactions } from './transactions.ts'
 export class Connection extends Session {
   /** Opens the frames of the connection, and ends them. */
   readonly transactions: Transactions = new Transactions(this)
+}
+
+/** The connection on which a frame is open, or was. */
+export function connectionOf(frame: Frame): Connection {
+  return frame.session as Connection
 }

@@ -1,16 +1,18 @@
 import { TransactionDriftError } from '../errors.ts'
 import { describe } from '../transaction/frame-errors.ts'
-import type { Session } from './session.ts'
+import type { PgClient } from '../protocol/pg.ts'
+import type { TransactionStack } from '../transaction/stack.ts'
+import type { SendQueue } from '../wire/send-queue.ts'
 
 /**
  * Compares the server's status byte with the stack, after a statement that succeeded. Returns the error
  * where somebody has moved the transaction behind the bridge.
  */
-export function findDrift({
-  client,
-  dispatcher,
-  stack,
-}: Session): TransactionDriftError | undefined {
+export function findDrift(
+  client: PgClient,
+  stack: TransactionStack,
+  queue: SendQueue,
+): TransactionDriftError | undefined {
   // Another statement of this pipeline has failed and ReadyForQuery has not arrived: the status byte is stale.
   if (client.readyForQuery === false) return undefined
   const status = client.getTransactionStatus()
@@ -25,7 +27,7 @@ export function findDrift({
     )
     return undefined
   }
-  const isMoved = status === 'I' && root.phase === 'open' && !dispatcher.queue.holdsOpening(root)
+  const isMoved = status === 'I' && root.phase === 'open' && !queue.holdsOpening(root)
   if (!isMoved) return undefined
   return new TransactionDriftError(
     `${describe(root)} is gone: the server says that no transaction is open (status I). ` +

@@ -226,7 +226,7 @@ export class Session implements DispatcherObserver {
     }
     if (statement !== undefined && result !== undefined) this.names.hasAnswered(statement, result)
     if (frame?.ended) return undefined
-    const drift = findDrift(this)
+    const drift = findDrift(this.client, this.stack, this.dispatcher.queue)
     const { root } = this.stack
     if (drift !== undefined && root !== undefined) this.#endUnknown(root, drift)
     return drift

@@ -14,7 +14,7 @@ import {
   Scope,
   runIn,
 } from '../transaction/scope.ts'
-import type { Connection } from '../connection/connection.ts'
+import { connectionOf } from '../connection/connection.ts'
 import { control } from './layer-control.ts'
 import { AcquireQueue } from '../checkout/acquire-queue.ts'
 import { Lease, type LeaseOptions } from './lease.ts'
@@ -52,11 +52,6 @@ export class Database {
     return this.#source.inUse
   }
 
-  /** The connection on which a frame is open, or was. */
-  connectionOf(frame: Frame): Connection {
-    return frame.session as Connection
-  }
-
   /**
    * The frame that a statement belongs to: that of its handle, else that of its scope. Where the
    * scope is inside the handle's frame, the scope: PostgreSQL would do the same.
@@ -83,12 +78,13 @@ export class Database {
       return lease.closing.then(() => this.query(statement, lease, scope))
     }
     const frame = this.frameOf(lease, scope)
-    if (statement.command !== undefined) {
-      const { command } = statement
-      const done = control(this, { statement, command, lease, frame, scope })
+    const connection = frame && connectionOf(frame)
+    const { command } = statement
+    if (command !== undefined) {
+      const done = control({ statement, command, lease, frame, connection, scope })
       if (done !== undefined) return done
     }
-    if (frame !== undefined) return this.connectionOf(frame).execute(statement, frame, scope)
+    if (connection !== undefined) return connection.execute(statement, frame, scope)
     if (lease === undefined) return this.#once(statement, scope)
     return lease.connection.execute(statement, undefined, scope)
   }
@@ -100,9 +96,9 @@ export class Database {
     const joins = options.joins ?? this.settings.nesting === 'join'
     const parent = options.parent === undefined ? ambientFrame(caller, this) : options.parent
     if (parent) {
-      const connection = this.connectionOf(parent)
-      const refusal = connection.refusal(parent, caller)
-      if (refusal !== undefined) throw refusal
+      const connection = connectionOf(parent)
+      const closed = connection.closedError(parent, caller)
+      if (closed !== undefined) throw closed
       return new Lease(connection, parent, joins, options)
     }
     if (on !== undefined) return new Lease(on.connection, undefined, joins, options)
@@ -186,7 +182,7 @@ export class Database {
 
 /** What a layer has wrapped around an error of the bridge comes off: it is about the block itself. */
 function unwrap(error: unknown, lease: Lease): unknown {
-  const { refusal } = lease
-  if (refusal === undefined || isSharedConnectionError(error)) return error
-  return (error as { cause?: unknown } | undefined)?.cause === refusal ? refusal : error
+  const { controlError } = lease
+  if (controlError === undefined || isSharedConnectionError(error)) return error
+  return (error as { cause?: unknown } | undefined)?.cause === controlError ? controlError : error
 }

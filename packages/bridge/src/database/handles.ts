@@ -1,3 +1,4 @@
+import { connectionOf } from '../connection/connection.ts'
 import type { Frame } from '../transaction/frame.ts'
 import { objectSlot } from '../object-slot.ts'
 import type { Database } from './database.ts'
@@ -25,5 +26,5 @@ export function bindingOf(handle: unknown): HandleBinding | undefined {
 export function frameOfHandle({ database, lease }: HandleBinding): Frame | undefined {
   const { frame } = lease
   if (frame === undefined || frame.ended) return frame
-  return database.connectionOf(frame).stack.innermostOf(frame)
+  return connectionOf(frame).stack.innermostOf(frame)
 }

@@ -35,6 +35,12 @@ export interface LeaseOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** The transaction of a lease: its owner ends the frame, and a participant only leaves it. */
+export interface LeaseTransaction {
+  readonly role: 'owner' | 'participant'
+  readonly frame: Frame
+}
+
 /**
  * One use of a connection. The statements of a handle (`tx`, `trx`, a client) go through its lease,
  * which says to which handle they belong. It can be used until it is released.
@@ -49,18 +55,16 @@ export class Lease {
   readonly scope: Scope | undefined
   /** How far the block is: its layer's own control statements come before and after the body. */
   phase: 'opening' | 'body' | 'closing' = 'opening'
-  /** The frame that was opened on it. */
-  opened: Frame | undefined
-  /** While a transaction by hand is ending: what is sent behind that waits for it. */
+  /** The transaction that it has opened, or that its block has joined. */
+  transaction: LeaseTransaction | undefined
+  /** Set while a manual transaction is ending: statements that are sent behind its end wait for it. */
   closing: Promise<void> | undefined
-  /** The frame that its block has joined instead of opening one. */
-  joined: Frame | undefined
   /** Whether its block works in the frame that is open, instead of opening one. */
   readonly joins: boolean
   /** Options that the layer itself would ignore in a nested call. */
   readonly modes: TransactionModes | undefined
-  /** What the bridge refused one of the layer's own control statements with. */
-  refusal: unknown
+  /** The error by which the bridge refused a control command of the layer itself. */
+  controlError: unknown
   isReleased = false
   readonly callSite: CallSite | undefined
   readonly signal: AbortSignal | undefined
@@ -86,6 +90,16 @@ export class Lease {
     this.#checkout = checkout
   }
 
+  /** The frame that it has opened. */
+  get opened(): Frame | undefined {
+    return this.transaction?.role === 'owner' ? this.transaction.frame : undefined
+  }
+
+  /** The frame of others that its block has joined. */
+  get joined(): Frame | undefined {
+    return this.transaction?.role === 'participant' ? this.transaction.frame : undefined
+  }
+
   /** What gives the client back when the transaction ends; nothing where it is held longer. */
   get releaseAtEnd(): (() => Promise<void> | undefined) | undefined {
     const checkout = this.#checkout
@@ -94,8 +108,8 @@ export class Lease {
 
   /** The frame that a statement through this lease belongs to; nothing outside a transaction. */
   get frame(): Frame | undefined {
-    const own = this.joined ?? this.opened ?? this.parent
-    // another lease on the same connection may have opened one: the server knows only one
+    const own = this.transaction === undefined ? this.parent : this.transaction.frame
+    // Another lease on the same connection may have opened one: the server knows only one.
     return own !== undefined || this.isReleased ? own : this.connection.stack.root
   }
 
@@ -108,13 +122,13 @@ export class Lease {
     if (this.isReleased) return undefined
     this.isReleased = true
     const { opened } = this
-    const isOver = opened === undefined || (opened.ended && opened.state !== 'lost')
+    const isOver = opened === undefined || (opened.ended && opened.phase !== 'lost')
     if (isOver && this.closing === undefined) return this.#checkout?.release(discard)
     return this.#leave(discard)
   }
 
   async #leave(discard?: boolean): Promise<void> {
-    // a COMMIT by hand that nobody awaits is on its way
+    // A manual COMMIT that nobody awaits is on its way.
     if (this.closing !== undefined) await this.closing
     const { opened, connection } = this
     const isOpen = opened !== undefined && !opened.ended
@@ -122,7 +136,7 @@ export class Lease {
       void this.#checkout.release(true)
       connection.onError(new Error('the client was released while its transaction was open'))
     }
-    if (opened !== undefined && (opened.state === 'lost' || (isOpen && this.kind === 'block'))) {
+    if (opened !== undefined && (opened.phase === 'lost' || (isOpen && this.kind === 'block'))) {
       await connection.transactions.rollback(opened, this.layer)
     }
     await this.#checkout?.release(discard)

@@ -2,7 +2,7 @@ import { closedError } from '../transaction/frame-errors.ts'
 import { QueryTrace } from '../instrumentation/traces.ts'
 import type { Frame } from '../transaction/frame.ts'
 import { currentScope } from '../transaction/scope.ts'
-import type { Connection } from '../connection/connection.ts'
+import { type Connection, connectionOf } from '../connection/connection.ts'
 import type { Database } from './database.ts'
 import type { Lease } from './lease.ts'
 import type { QueryResult } from '../protocol/pg.ts'
@@ -32,7 +32,7 @@ export class PortalCursor {
   /** Fetches the next `count` rows, or fewer at the end. */
   async read(count: number): Promise<unknown[]> {
     const frame = this.#frame()
-    const connection = this.#database.connectionOf(frame)
+    const connection = connectionOf(frame)
     if (this.#portal === undefined) return this.#open(connection, frame, count)
     if (this.#portal.isDone) return []
     if (this.#home?.ended && this.#home.finalState !== 'released') {
@@ -53,7 +53,7 @@ export class PortalCursor {
     // an aborted or ended transaction has closed it already, or will
     if (portal === undefined || portal.isDone || frame.ended || frame.failure !== undefined) return
     portal.step = 'close'
-    await this.#send(this.#database.connectionOf(frame), frame, portal)
+    await this.#send(connectionOf(frame), frame, portal)
   }
 
   #frame(): Frame {
@@ -88,7 +88,7 @@ export class PortalCursor {
     portal: Portal,
     onSend?: () => void,
   ): Promise<QueryResult> {
-    const refusal = connection.refusal(frame, currentScope())
+    const refusal = connection.closedError(frame, currentScope())
     if (refusal !== undefined) return Promise.reject(refusal)
     return connection.turns.run(frame, () => {
       const home = connection.stack.innermostOf(frame)

@@ -8,9 +8,8 @@ import {
 } from '../errors.ts'
 
 import type { Database } from '../database/database.ts'
+import { begin, commit, rollback } from '../database/lease-transaction.ts'
 import type { Lease, LeaseOptions } from '../database/lease.ts'
-import { Statement } from '../wire/statement.ts'
-import { beginSql } from '../sql/control-sql.ts'
 import { currentScope } from '../transaction/scope.ts'
 import { callSiteAbove } from '../transaction/call-site.ts'
 
@@ -50,9 +49,7 @@ async function sendTogether(
   lease: Lease,
   items: readonly BatchItem[],
 ): Promise<unknown[]> {
-  const send = (text: string) =>
-    database.query(new Statement('shared', text), lease, currentScope())
-  await send(beginSql({}))
+  await begin(lease, {}, true, currentScope())
   const frame = lease.opened
   if (frame === undefined) throw new Error('a batch has a frame of its own')
   const collector = lease.connection.dispatcher.collect(frame)
@@ -77,11 +74,11 @@ async function sendTogether(
     collector.release()
     isKept = (await settled).every(({ status }) => status === 'fulfilled')
   }
-  const ended = Promise.allSettled([send(isComplete && isKept ? 'commit' : 'rollback')])
+  const ended = Promise.allSettled([isComplete && isKept ? commit(lease) : rollback(lease)])
   collector.release()
   const [end] = await ended
   const outcomes = await settled
-  if (!frame.ended) await send('rollback')
+  if (!frame.ended) await rollback(lease)
   // then it is not known what became of them, whatever each was told
   if (end?.status === 'rejected' && end.reason instanceof TransactionOutcomeUnknownError) {
     throw end.reason

@@ -1,3 +1,4 @@
+import { connectionOf } from '../connection/connection.ts'
 import { adoptSession, drizzleForLease, sessionOf } from '../drizzle/adopt-session.ts'
 import type { DrizzleLike } from '../drizzle/types.ts'
 import { AmbiguousDatabaseError, InvalidArgumentError, kindOf } from '../errors.ts'
@@ -58,7 +59,7 @@ class SharedPool {
     if (handle !== undefined) return frameOfHandle(this.#bindingOf(handle))
     const { ambient } = database
     if (ambient === undefined || ambient.ended) return ambient
-    return database.connectionOf(ambient).stack.innermostOf(ambient)
+    return connectionOf(ambient).stack.innermostOf(ambient)
   }
 
   #bindingOf(handle: unknown): HandleBinding {

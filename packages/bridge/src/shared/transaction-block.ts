@@ -10,12 +10,11 @@ import type { TransactionFrame } from './frame-view.ts'
 import type { ExtendedKysely, SharedTransaction } from '../kysely/types.ts'
 import { cancelFrame, cancelJoined } from '../connection/cancel-frame.ts'
 import type { Database } from '../database/database.ts'
+import { begin, commit, rollback } from '../database/lease-transaction.ts'
 import type { Lease, LeaseOptions } from '../database/lease.ts'
 import { orAborted } from './or-aborted.ts'
 import { isServerError } from '../protocol/pg.ts'
-import { Statement } from '../wire/statement.ts'
 import type { TransactionModes } from '../sql/control-command.ts'
-import { beginSql } from '../sql/control-sql.ts'
 import type { Frame } from '../transaction/frame.ts'
 import { callSiteAbove } from '../transaction/call-site.ts'
 import { currentScope } from '../transaction/scope.ts'
@@ -103,15 +102,13 @@ async function runBlock<T>(
   modes: TransactionModes,
   fn: () => Promise<T> | T,
 ): Promise<T> {
-  const send = (text: string) =>
-    database.query(new Statement('shared', text), lease, currentScope())
-  await send(beginSql(modes))
+  await begin(lease, modes, true, currentScope())
   try {
     const value = await database.body(lease, fn)
-    await send('commit')
+    await commit(lease)
     return value
   } catch (error) {
-    await send('rollback')
+    await rollback(lease)
     // A block that has joined owns nothing: its signal travels to the one that does.
     if (error instanceof Rollback && lease.joined === undefined) return error.value as T
     throw error

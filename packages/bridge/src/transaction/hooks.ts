@@ -4,7 +4,7 @@ import type { Outcome } from '../outcome.ts'
 export type HookKind = 'before-commit' | 'after-commit' | 'after-rollback' | 'after-completion'
 
 /** One registered hook, ready to run in the async context of its registration. */
-export interface Hook<Scope> {
+export interface Hook<Scope = unknown> {
   readonly kind: HookKind
   /** Runs it there, as code that stands in `scope`. */
   readonly run: (scope: Scope | undefined, outcome: Outcome) => unknown

@@ -82,9 +82,11 @@ export class SendQueue {
     return at !== -1
   }
 
-  /** Whether the command that opens the frame waits. */
+  /** Whether the command that opens the frame has not left yet, deferred or not. */
   holdsOpening(frame: Frame): boolean {
-    return this.#opening(frame) !== -1
+    const isOpening = (item: DeferredCommand | QueueEntry): boolean =>
+      item.frame === frame && (isEntry(item) ? item.statement?.opens === true : OPENS[item.op])
+    return this.#items.some(isOpening)
   }
 
   /** Forgets a frame whose opening waits and in which no trip does, with all that was opened in it. */
