@@ -3,6 +3,8 @@
 import { writeFile } from 'node:fs/promises'
 import { freshDatabase, startPostgres } from '@shared-connection/test/postgres'
 import { Client } from 'pg'
+import { against } from './against.ts'
+import { loadBridge } from './bridge-at.ts'
 import { Cores } from './cores.ts'
 import { environment } from './environment.ts'
 import { createSchema } from './layers/schema.ts'
@@ -39,10 +41,11 @@ async function bench(chosen: Options): Promise<void> {
 }
 
 async function run(url: string, observer: Client, chosen: Options): Promise<Results> {
-  const { only, pace, transactions, listsCalls } = chosen
+  const { only, pace } = chosen
   const isChosen = ({ name }: { readonly name: string }): boolean =>
     only.length === 0 || only.some((each) => name.startsWith(each))
-  const chosenScenarios = scenarios.filter(isChosen)
+  const all = chosen.against === undefined ? scenarios : scenarios.map(against)
+  const chosenScenarios = all.filter(isChosen)
   const chosenProbes = probes.filter(isChosen)
   if (chosenScenarios.length + chosenProbes.length === 0) {
     const names = [...scenarios, ...probes].map(({ name }) => name)
@@ -57,12 +60,15 @@ async function run(url: string, observer: Client, chosen: Options): Promise<Resu
   const cores = await Cores.find(observer)
   printHead(about, links, cores.areKnown)
 
+  const shareBefore = chosen.against === undefined ? undefined : await loadBridge(chosen.against)
+  const place = { links, counter, observer, cores, pace, shareBefore }
+
   const cells: CellResult[] = []
   const readings: ProbeResult[] = []
   const skipped: { scenario: string; reason: string }[] = []
   try {
     for (const scenario of chosenScenarios) {
-      for await (const cell of measure(scenario, { links, counter, observer, cores, pace })) {
+      for await (const cell of measure(scenario, place)) {
         if ('skipped' in cell) {
           printSkipped(scenario.title, cell.skipped)
           skipped.push({ scenario: scenario.name, reason: cell.skipped })
@@ -73,7 +79,7 @@ async function run(url: string, observer: Client, chosen: Options): Promise<Resu
       }
     }
     for (const one of chosenProbes) {
-      const read = await one.read({ url, observer, transactions, listsCalls })
+      const read = await one.read({ ...chosen, url, observer })
       const probe = { probe: one.name, title: one.title, readings: read }
       printProbe(probe)
       readings.push(probe)

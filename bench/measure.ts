@@ -1,4 +1,5 @@
 import type { Client } from 'pg'
+import type { Share } from './bridge-at.ts'
 import type { Cores } from './cores.ts'
 import { type Field, openField, type PoolSizes } from './layers/field.ts'
 import { deleteNotes } from './layers/schema.ts'
@@ -21,15 +22,19 @@ export interface Place {
   readonly cores: Cores
   /** For each scenario on each link; half as long again on loopback, where more is to be seen. */
   readonly pace: Pace
+  /** From another checkout, to compare with. */
+  readonly shareBefore?: Share | undefined
 }
 
 /** Proves a scenario, then measures it on each of its links. Tells why not, where it can not be. */
 export async function* measure(
   scenario: Scenario,
-  { links, counter, observer, cores, pace }: Place,
+  { links, counter, observer, cores, pace, shareBefore }: Place,
 ): AsyncGenerator<CellResult | { readonly skipped: string }> {
   const pools = scenario.pools ?? POOLS
-  const proved = await onField(counter.url, pools, async (field) => {
+  const onField = <T>(url: string, fn: (field: Field) => Promise<T>) =>
+    withField(openField(url, pools, shareBefore), fn)
+  const proved = await onField(counter.url, async (field) => {
     const variants = scenario.variants(field)
     if (typeof variants === 'string') return variants
     const proof = await prove(scenario, variants, counter, observer)
@@ -49,7 +54,7 @@ export async function* measure(
     // before the clients connect: it is the server's new processes that are kept apart
     cores.keepApart(direct)
     const seconds = direct ? pace.seconds * 1.5 : pace.seconds
-    const rounds = await onField(link.url, pools, async (field) => {
+    const rounds = await onField(link.url, async (field) => {
       const variants = scenario.variants(field) as readonly Variant[]
       // What is compiled while it is measured tells of the compiler. On the same pools: V8 compiles
       // for the objects that it has seen.
@@ -65,12 +70,7 @@ function isDirect({ name }: Link): boolean {
   return name === 'loopback'
 }
 
-async function onField<T>(
-  url: string,
-  pools: PoolSizes,
-  fn: (field: Field) => Promise<T>,
-): Promise<T> {
-  const field = openField(url, pools)
+async function withField<T>(field: Field, fn: (field: Field) => Promise<T>): Promise<T> {
   try {
     return await fn(field)
   } finally {

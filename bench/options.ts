@@ -1,8 +1,10 @@
 import { parseArgs } from 'node:util'
+import { sourceOf } from './bridge-at.ts'
 import { LINKS, type LinkName } from './proxy/link.ts'
 import type { Pace } from './rounds.ts'
 
-export const USAGE = `pnpm bench [--quick] [--only <name>,…] [--links <name>,…] [--seconds <n>] [--transactions <n>] [--list]
+export const USAGE = `pnpm bench [--quick] [--only <name>,…] [--links <name>,…] [--seconds <n>] [--transactions <n>]
+           [--list] [--processes <n>] [--against <folder>]
 
   Prints tables. A run of all scenarios on all links also writes bench/results.json and bench/plot.svg.
 
@@ -12,6 +14,9 @@ export const USAGE = `pnpm bench [--quick] [--only <name>,…] [--links <name>,�
   --seconds        for each scenario on each link (default 3; half as much again on loopback)
   --transactions   over which the growth of the heap is measured (default 10000; 1000000 takes long)
   --list           with --only calls: each function that an operation calls, and how often
+  --processes      how many fresh processes measure each layer in javascript (default 7)
+  --against        another checkout, whose bridge is measured by turns with this one, on loopback
+                   if --links says nothing else; it needs no installation
 `
 
 export interface Options {
@@ -20,6 +25,10 @@ export interface Options {
   readonly pace: Pace
   readonly transactions: number
   readonly listsCalls: boolean
+  readonly processes: number
+  readonly quick: boolean
+  /** The source of the bridge that this one is compared with. */
+  readonly against?: string
   /** Whether the results are to be kept. */
   readonly isWhole: boolean
 }
@@ -34,26 +43,32 @@ export function options(): Options | undefined {
       seconds: { type: 'string' },
       transactions: { type: 'string' },
       list: { type: 'boolean', default: false },
+      processes: { type: 'string' },
+      against: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   })
   if (values.help) return undefined
-  const quick = values.quick
+  const { quick, against, links } = values
   return {
     only: values.only.split(',').filter((name) => name !== ''),
-    links: values.links === undefined ? linksOf(quick) : parseLinks(values.links),
+    links: links === undefined ? linksOf(quick, against) : parseLinks(links),
     pace: {
       seconds: positive('seconds', values.seconds ?? (quick ? '0.1' : '3')),
       warmUp: quick ? 0.1 : 20,
       fewestRounds: quick ? 1 : 6,
     },
-    isWhole: !quick && values.only === '' && values.links === undefined,
+    isWhole: !quick && values.only === '' && links === undefined && against === undefined,
     transactions: positive('transactions', values.transactions ?? (quick ? '500' : '10000')),
     listsCalls: values.list,
+    processes: positive('processes', values.processes ?? (quick ? '1' : '7')),
+    quick,
+    ...(against !== undefined && { against: sourceOf(against) }),
   }
 }
 
-function linksOf(quick: boolean): readonly LinkName[] {
+function linksOf(quick: boolean, against: string | undefined): readonly LinkName[] {
+  if (against !== undefined) return ['loopback']
   return quick ? ['loopback', '2 ms'] : LINKS
 }
 

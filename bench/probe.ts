@@ -1,6 +1,6 @@
 import type { Client } from 'pg'
 
-/** A number that is no ratio of times. */
+/** A number with what it is a number of. */
 export interface Reading {
   readonly name: string
   readonly value: number
@@ -19,16 +19,22 @@ export interface ProbeResult {
   readonly readings: readonly Reading[]
 }
 
-interface ProbePlace {
+export interface ProbePlace {
   readonly url: string
   readonly observer: Client
   /** For those that run many. */
   readonly transactions: number
   /** Whether functions are to be listed with how often they are called. */
   readonly listsCalls: boolean
+  /** How many fresh processes measure each. */
+  readonly processes: number
+  /** Whether this is a smoke test. */
+  readonly quick: boolean
+  /** The source of the bridge that this one is compared with. */
+  readonly against?: string
 }
 
-/** Something that is measured in another unit than time. */
+/** Something that is not measured in time by rounds in this process. */
 export interface Probe {
   /** For `--only`. */
   readonly name: string

@@ -78,6 +78,7 @@ export function cellResult(
     const verdicts: Verdict[] = []
     if (goal.wall !== undefined) verdicts.push(judge('wall', goal.wall, wall))
     if (goal.cpu !== undefined) verdicts.push(judge('cpu', goal.cpu, cpu))
+    if (comparison.isRegressionCheck) verdicts.push(notSlower('wall', wall), notSlower('cpu', cpu))
     const counted = `${count(trips.get(of))}/${count(trips.get(to))}`
     return { of, to, wall, cpu, trips: counted, ...(limit && { limit }), verdicts }
   }
@@ -90,6 +91,11 @@ export function cellResult(
     variants,
     comparisons: scenario.comparisons.map(compare),
   }
+}
+
+/** A ratio that may be 1 is no proof that it is more. */
+function notSlower(measure: Verdict['measure'], { low }: Estimate): Verdict {
+  return { measure, goal: 1, met: low <= 1 }
 }
 
 function judge(measure: Verdict['measure'], goal: number, { median }: Estimate): Verdict {

@@ -28,6 +28,8 @@ export interface Comparison {
   /** The ratio that the count of round trips sets, by design. */
   readonly limit?: string
   readonly goals?: { readonly [L in LinkName]?: Goal }
+  /** Whether it is missed where the interval lies above 1. */
+  readonly isRegressionCheck?: boolean
 }
 
 /** Something that is measured, in several ways. */

@@ -1,6 +1,7 @@
 import { Kysely, PostgresDialect } from 'kysely'
 import { Pool } from 'pg'
 import { type SharedConnection, shareConnection } from 'shared-connection'
+import type { Share } from '../bridge-at.ts'
 import { DrizzleLayer } from './drizzle-layer.ts'
 import { drizzleVersions, type Orm } from './drizzle-version.ts'
 import { HandWritten } from './hand-written.ts'
@@ -45,10 +46,26 @@ export interface Field {
   readonly together: { readonly '0.45': Together; readonly '1.0': Together }
   /** A pool that no layer is on. */
   readonly pool: Pool
+  /** The same on the bridge of another checkout. */
+  readonly before?: Field
   close(): Promise<void>
 }
 
-export function openField(url: string, sizes: PoolSizes): Field {
+/** Opens all who take part; a second time on the bridge of another checkout, where there is one. */
+export function openField(url: string, sizes: PoolSizes, shareBefore?: Share): Field {
+  const field = openFieldOn(shareConnection, url, sizes)
+  if (shareBefore === undefined) return field
+  const before = openFieldOn(shareBefore, url, sizes)
+  return {
+    ...field,
+    before,
+    async close() {
+      await Promise.all([field.close(), before.close()])
+    },
+  }
+}
+
+function openFieldOn(share: Share, url: string, sizes: PoolSizes): Field {
   const pools: Pool[] = []
   const openPool = (max: number): Pool => {
     const pool = new Pool({ connectionString: url, max, idleTimeoutMillis: 0 })
@@ -60,11 +77,11 @@ export function openField(url: string, sizes: PoolSizes): Field {
     const orm = drizzle.open(openPool(sizes.stock))
     return new DrizzleLayer(`drizzle ${version}`, drizzle, orm)
   }
-  const share = (version: keyof typeof drizzleVersions): Together & { readonly pg: Layer } => {
+  const open = (version: keyof typeof drizzleVersions): Together & { readonly pg: Layer } => {
     const pool = openPool(sizes.shared)
     const drizzle = drizzleVersions[version]
     const orm = drizzle.open(pool)
-    const shared = shareConnection(orm)
+    const shared = share(orm)
     return {
       shared,
       orm,
@@ -74,11 +91,11 @@ export function openField(url: string, sizes: PoolSizes): Field {
     }
   }
 
-  const together = { '0.45': share('0.45'), '1.0': share('1.0') }
+  const together = { '0.45': open('0.45'), '1.0': open('1.0') }
   // Like the stock layers each on a pool of its own: the scheduler puts a server process that is busier
   // on another core, which made up to a fifth of the time of whoever shared it.
-  const pgAlone = share('0.45').pg
-  const kyselyAlone = share('0.45').kysely
+  const pgAlone = open('0.45').pg
+  const kyselyAlone = open('0.45').kysely
   const pool = openPool(sizes.stock)
   const kysely = new Kysely<Tables>({
     dialect: new PostgresDialect({ pool: openPool(sizes.stock) }),

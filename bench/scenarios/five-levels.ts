@@ -25,7 +25,7 @@ async function alternateByHand(on: OneClient, level = 1): Promise<void> {
   )
 }
 
-async function nest(layer: Layer, level = 1): Promise<unknown> {
+export async function nest(layer: Layer, level = 1): Promise<unknown> {
   await layer.add(`level ${level}`)
   return level < LEVELS ? layer.transaction((inside) => nest(inside, level + 1)) : undefined
 }

@@ -7,6 +7,7 @@ import { heapGrowth } from './heap-growth.ts'
 import { hooks } from './hooks.ts'
 import { insert } from './insert.ts'
 import { insertsTogether } from './inserts-together.ts'
+import { javascript } from './javascript.ts'
 import { largeRead } from './large-read.ts'
 import { mixedRequest, mixedRequestSaturated } from './mixed-request.ts'
 import { nesting } from './nesting.ts'
@@ -38,5 +39,5 @@ export const scenarios: readonly Scenario[] = [
   nesting,
 ]
 
-/** What is measured in something else. */
-export const probes: readonly Probe[] = [promoted, openTransactions, heapGrowth, calls]
+/** What is measured in another way. */
+export const probes: readonly Probe[] = [promoted, openTransactions, heapGrowth, javascript, calls]

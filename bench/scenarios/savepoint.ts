@@ -1,7 +1,7 @@
 import type { Layer } from '../layers/layer.ts'
 import { bridgeToHandWritten, bridgeToStock, onEveryLayer, type Scenario } from '../scenario.ts'
 
-function addThree(layer: Layer): Promise<unknown> {
+export function addThree(layer: Layer): Promise<unknown> {
   return layer.transaction(async (inside) => {
     await inside.add('one')
     await inside.add('two')
