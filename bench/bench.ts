@@ -16,6 +16,7 @@ import { DelayProxy } from './proxy/delay-proxy.ts'
 import { openLink } from './proxy/link.ts'
 import type { CellResult, Results } from './results.ts'
 import { probes, scenarios } from './scenarios/index.ts'
+import { protocol, scenarioOf } from './scenarios/protocol.ts'
 import { printCell, printGoals, printHead, printProbe, printSkipped } from './table.ts'
 
 const asked = options()
@@ -61,7 +62,8 @@ async function run(url: string, observer: Client, chosen: Options): Promise<Resu
   printHead(about, links, cores.areKnown)
 
   const shareBefore = chosen.against === undefined ? undefined : await loadBridge(chosen.against)
-  const place = { links, counter, observer, cores, pace, shareBefore }
+  const protocolLimits = new Map<string, number>()
+  const place = { links, counter, observer, cores, pace, shareBefore, protocolLimits }
 
   const cells: CellResult[] = []
   const readings: ProbeResult[] = []
@@ -75,6 +77,7 @@ async function run(url: string, observer: Client, chosen: Options): Promise<Resu
         } else {
           printCell(cell)
           cells.push(cell)
+          if (scenario.name === protocol.name) noteLimits(cell, protocolLimits)
         }
       }
     }
@@ -95,6 +98,10 @@ async function run(url: string, observer: Client, chosen: Options): Promise<Resu
     probes: readings,
     skipped,
   }
+}
+
+function noteLimits({ comparisons }: CellResult, limits: Map<string, number>): void {
+  for (const { of, wall } of comparisons) limits.set(scenarioOf(of), wall.median)
 }
 
 async function save(results: Results, svg: string): Promise<void> {

@@ -24,12 +24,14 @@ export interface Place {
   readonly pace: Pace
   /** From another checkout, to compare with. */
   readonly shareBefore?: Share | undefined
+  /** By the names of the scenarios whose round trips they are. */
+  readonly protocolLimits: ReadonlyMap<string, number>
 }
 
 /** Proves a scenario, then measures it on each of its links. Tells why not, where it can not be. */
 export async function* measure(
   scenario: Scenario,
-  { links, counter, observer, cores, pace, shareBefore }: Place,
+  { links, counter, observer, cores, pace, shareBefore, protocolLimits }: Place,
 ): AsyncGenerator<CellResult | { readonly skipped: string }> {
   const pools = scenario.pools ?? POOLS
   const onField = <T>(url: string, fn: (field: Field) => Promise<T>) =>
@@ -62,7 +64,8 @@ export async function* measure(
       return runRounds(variants, { ...pace, seconds })
     })
     cores.keepApart(false)
-    yield cellResult(scenario, link, rounds, proved)
+    const limit = direct ? protocolLimits.get(scenario.name) : undefined
+    yield cellResult(scenario, link, rounds, proved, limit)
   }
 }
 

@@ -29,6 +29,8 @@ export interface ComparisonResult {
   /** Round trips of both, as counted on the wire. */
   readonly trips: string
   readonly limit?: string
+  /** The ratio of the same round trips on raw sockets, on loopback. */
+  readonly protocolLimit?: number
   readonly verdicts: readonly Verdict[]
 }
 
@@ -57,6 +59,7 @@ export function cellResult(
   link: Link,
   { operations, costs }: Rounds,
   trips: ReadonlyMap<string, number>,
+  protocolLimit?: number,
 ): CellResult {
   const walls = new Map<string, number[]>()
   const cpus = new Map<string, number[]>()
@@ -80,7 +83,16 @@ export function cellResult(
     if (goal.cpu !== undefined) verdicts.push(judge('cpu', goal.cpu, cpu))
     if (comparison.isRegressionCheck) verdicts.push(notSlower('wall', wall), notSlower('cpu', cpu))
     const counted = `${count(trips.get(of))}/${count(trips.get(to))}`
-    return { of, to, wall, cpu, trips: counted, ...(limit && { limit }), verdicts }
+    return {
+      of,
+      to,
+      wall,
+      cpu,
+      trips: counted,
+      ...(limit !== undefined && { limit }),
+      ...(limit !== undefined && protocolLimit !== undefined && { protocolLimit }),
+      verdicts,
+    }
   }
   return {
     scenario: scenario.name,

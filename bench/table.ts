@@ -66,7 +66,7 @@ export function printGoals({ cells, probes, skipped }: Results): void {
         const name = `${cell.scenario} · ${cell.link}: ${of} ÷ ${to}`
         say(
           `  ${name.padEnd(NAME + 30)}${ratio(comparison[verdict.measure]).padEnd(21)}` +
-            `${comparison.trips.padEnd(10)}${(comparison.limit ?? '').padEnd(10)}${judged(verdict)}`,
+            `${comparison.trips.padEnd(10)}${limitOf(comparison).padEnd(14)}${judged(verdict)}`,
         )
       }
     }
@@ -86,8 +86,14 @@ function cellsOfVariant({ wall, cpu, trips }: VariantResult): string[] {
   return [time(wall), time(cpu), number(trips)]
 }
 
-function cellsOfComparison({ wall, cpu, trips, limit, verdicts }: ComparisonResult): string[] {
-  return [ratio(wall), ratio(cpu), trips, limit ?? '', verdicts.map(judged).join(', ')]
+function cellsOfComparison(comparison: ComparisonResult): string[] {
+  const { wall, cpu, trips, verdicts } = comparison
+  return [ratio(wall), ratio(cpu), trips, limitOf(comparison), verdicts.map(judged).join(', ')]
+}
+
+/** The ratio of the counts and, where it was measured, that of the times on raw sockets. */
+function limitOf({ limit = '', protocolLimit }: ComparisonResult): string {
+  return protocolLimit === undefined ? limit : `${limit} = ${protocolLimit.toFixed(2)}`
 }
 
 function judged({ measure, goal, met }: Verdict): string {
@@ -118,7 +124,7 @@ function line(
   name: string,
   [wall = '', cpu = '', trips = '', limit = '', goal = '']: string[],
 ): void {
-  const text = `  ${name.padEnd(NAME)}${wall.padEnd(30)}${cpu.padEnd(30)}${trips.padEnd(11)}${limit.padEnd(10)}${goal}`
+  const text = `  ${name.padEnd(NAME)}${wall.padEnd(30)}${cpu.padEnd(30)}${trips.padEnd(11)}${limit.padEnd(14)}${goal}`
   say(name === '' ? styleText('dim', text) : text)
 }
 

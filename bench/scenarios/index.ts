@@ -15,6 +15,7 @@ import { openTransactions } from './open-transactions.ts'
 import { promoted } from './promoted.ts'
 import { pointQueryInside } from './point-query-inside.ts'
 import { pointQuery } from './point-query.ts'
+import { protocol } from './protocol.ts'
 import { savepoint } from './savepoint.ts'
 import { subscribers } from './subscriber.ts'
 import { throughputs } from './throughput.ts'
@@ -22,6 +23,8 @@ import { twoInserts } from './two-inserts.ts'
 
 /** What is measured in time, in this order. */
 export const scenarios: readonly Scenario[] = [
+  // first: the others print its ratios as their limits
+  protocol,
   pointQuery,
   pointQueryInside,
   largeRead,
