@@ -9,8 +9,11 @@ const ELSEWHERE = ['core/**', 'fuzz/**', 'pgbouncer/**', 'node_modules/**']
 const ONCE_EACH = [
   'faults/**',
   'model/**',
-  'sabotage/{abort,ended-*,lone-statements,sibling-trees,turn-timeout,waits}.test.ts',
-  'together/!(handles|layers|log|names|trips).test.ts',
+  'cancellation/{abort,ended-*,query-timeout}.test.ts',
+  'concurrency/{sibling-trees,turn-timeout,waits}.test.ts',
+  'foreign-code/{copied-queries,lone-statements}.test.ts',
+  'pipeline/!(handles|layers|log|round-trips).test.ts',
+  'streams/{copy-as-query,pages}.test.ts',
 ]
 
 const report = process.env['TEST_REPORT']
@@ -52,15 +55,19 @@ function onLibraries(combination: Combination): TestProjectInlineConfiguration {
  * statements of a riding application, or run in both manners themselves.
  */
 function withoutRiding(): TestProjectInlineConfiguration {
-  const concurrent =
-    '{dataloader,early-rejection,emitters,ended-from-outside,flows,many-siblings,procedures,requests,' +
-    'retry-and-timeout,sibling-trees,siblings,stale-status,waits,waits-for-the-pool}'
   return {
     ...onSource(librariesOf(newest)),
     test: {
       name: 'not-riding',
       isolate: false,
-      include: ['faults/**/*.test.ts', `sabotage/${concurrent}.test.ts`],
+      include: [
+        'faults/**/*.test.ts',
+        'cancellation/{ended-from-outside,retry-and-timeout}.test.ts',
+        'concurrency/{early-rejection,many-siblings,sibling-trees,siblings}.test.ts',
+        'concurrency/{flows,requests,waits,waits-for-the-pool}.test.ts',
+        'control/{procedures,stale-status}.test.ts',
+        'foreign-code/{dataloader,emitters}.test.ts',
+      ],
       exclude: ['faults/{conflicts,manners,rollback}.test.ts', 'node_modules/**'],
       provide: { combination: newest, rides: false },
     },

@@ -3,7 +3,7 @@ import { useFaultyApp } from '../faults/app.ts'
 import { type App, notes, replies } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 import { speakers } from '../setup/worlds.ts'
-import { joining, useRecordedApp } from '../together/support.ts'
+import { joining, useRecordedApp } from '../setup/recorded-app.ts'
 
 /** Ten builders of both layers. */
 function ten(app: App) {

@@ -2,10 +2,10 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout } from 'node:timers/promises'
 import { Pool } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { interruptSleep, LOCK, locked, sleeping, whileLocked } from '../sabotage/support.ts'
+import { interruptSleep, LOCK, locked, sleeping, whileLocked } from '../setup/sessions.ts'
 import { notes } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
-import { useRecordedApp } from '../together/support.ts'
+import { useRecordedApp } from '../setup/recorded-app.ts'
 
 // Where nobody listens, a statement outside any transaction goes the shortest way to its client. It
 // is the same statement as where somebody does, and the same as without the bridge.

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { HookError, Rollback, TransactionOutcomeUnknownError } from 'shared-connection'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { interruptSleep, sleeping } from '../sabotage/support.ts'
+import { interruptSleep, sleeping } from '../setup/sessions.ts'
 import { useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 import { type Speaker, speakers } from '../setup/worlds.ts'

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 import { speakers } from '../setup/worlds.ts'
-import { interruptSleep, sleeping } from '../sabotage/support.ts'
+import { interruptSleep, sleeping } from '../setup/sessions.ts'
 import { asksToCancel } from './messages.ts'
 import { FaultyProxy } from './proxy.ts'
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 import { speakers, worlds } from '../setup/worlds.ts'
-import { gate } from '../sabotage/support.ts'
+import { gate } from '../setup/gate.ts'
 import { FaultyProxy } from './proxy.ts'
 import { expectTold, reportOf, session, until } from './support.ts'
 

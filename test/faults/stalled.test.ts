@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { completes, sends } from '../faults/messages.ts'
 import { FaultyProxy } from '../faults/proxy.ts'
-import { breathe } from '../sabotage/support.ts'
+import { breathe } from '../setup/gate.ts'
 import { useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 

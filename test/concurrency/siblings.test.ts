@@ -1,0 +1,138 @@
+import { setImmediate } from 'node:timers/promises'
+import { TransactionAbortedError } from 'shared-connection'
+import { describe, expect, test } from 'vitest'
+import { useApp } from '../setup/app.ts'
+import { type Speaker, speakers, worlds } from '../setup/worlds.ts'
+import { inOrder, savepointsOf } from './savepoints.ts'
+import { gate } from '../setup/gate.ts'
+import { outcomes } from '../setup/outcomes.ts'
+
+const app = useApp()
+const boom = new Error('boom')
+
+/** A block of two notes with a pause between them, in which a careless sibling would interfere. */
+function block(speaker: Speaker, name: string, error?: Error): Promise<unknown> {
+  return speaker.block(app, async () => {
+    await speaker.note(app, `${name}1`)
+    await setImmediate()
+    await speaker.note(app, `${name}2`)
+    if (error !== undefined) throw error
+  })
+}
+
+describe.each(speakers)('in a transaction of $name', (parent) => {
+  describe.each(worlds)('siblings of $outer.name and $inner.name', ({ outer: one, inner: two }) => {
+    test('stay apart under allSettled() when the first fails', async () => {
+      await parent.block(app, async () => {
+        expect(await outcomes([block(one, 'a', boom), block(two, 'b')])).toEqual(['boom', 'kept'])
+        await parent.note(app, 'p')
+      })
+      expect(await app.rows()).toEqual(['b1', 'b2', 'p'])
+      const lines = app.transcript.lines()
+      expect(inOrder(savepointsOf(lines))).toEqual([
+        ['insert a1', 'insert a2', 'rollback'],
+        ['insert b1', 'insert b2'],
+      ])
+      expect(lines.filter((line) => line.startsWith('begin'))).toEqual(['begin'])
+      expect(lines.slice(-2)).toEqual(['insert p', 'commit'])
+    })
+
+    test('stay apart under allSettled() when the second fails', async () => {
+      await parent.block(app, async () => {
+        expect(await outcomes([block(one, 'a'), block(two, 'b', boom)])).toEqual(['kept', 'boom'])
+      })
+      expect(await app.rows()).toEqual(['a1', 'a2'])
+      const blocks = inOrder(savepointsOf(app.transcript.lines()))
+      expect(blocks).toEqual([
+        ['insert a1', 'insert a2'],
+        ['insert b1', 'insert b2', 'rollback'],
+      ])
+      expect(app.transcript.lines().at(-1)).toBe('commit')
+    })
+
+    test('are both gone when one fails under all() and nobody catches it', async () => {
+      const started: Promise<unknown>[] = []
+      const failing = parent.block(app, async () => {
+        started.push(block(one, 'a', boom), block(two, 'b'))
+        await Promise.all(started)
+      })
+      await expect(failing).rejects.toBe(boom)
+      await outcomes(started)
+      expect(await app.rows()).toEqual([])
+      const lines = app.transcript.lines()
+      expect(lines.filter((line) => line === 'rollback')).toHaveLength(1)
+      expect(lines.at(-1)).toBe('rollback')
+    })
+
+    test('are both kept when the parent only waits for the first to come, in a race', async () => {
+      const started: Promise<unknown>[] = []
+      await parent.block(app, async () => {
+        started.push(block(one, 'a'), block(two, 'b'))
+        await Promise.race(started)
+      })
+      expect(await outcomes(started)).toEqual(['kept', 'kept'])
+      expect((await app.rows()).toSorted()).toEqual(['a1', 'a2', 'b1', 'b2'])
+      expect(inOrder(savepointsOf(app.transcript.lines()))).toEqual([
+        ['insert a1', 'insert a2'],
+        ['insert b1', 'insert b2'],
+      ])
+      expect(app.transcript.lines().at(-1)).toBe('commit')
+    })
+  })
+})
+
+describe.each(worlds)('$name', ({ outer, inner }) => {
+  test('a statement of the parent waits for the nested block, whose rollback spares it', async () => {
+    await outer.block(app, async () => {
+      const opened = gate()
+      const nested = inner.block(app, async () => {
+        await inner.note(app, 'n1')
+        opened.open()
+        await setImmediate()
+        await inner.note(app, 'n2')
+        throw boom
+      })
+      await opened.passed
+      expect(await outcomes([nested, outer.note(app, 'p')])).toEqual(['boom', 'kept'])
+    })
+    expect(await app.rows()).toEqual(['p'])
+    expect(app.transcript.lines()).toEqual([
+      'begin',
+      'savepoint sp1',
+      'insert n1',
+      'insert n2',
+      'rollback to savepoint sp1',
+      'release savepoint sp1',
+      'insert p',
+      'commit',
+    ])
+  })
+
+  test('a statement of the parent that fails beside a nested block does not pass for a success', async () => {
+    let nested: Promise<unknown> | undefined
+    const error = await outer
+      .block(app, async () => {
+        await outer.note(app, 'p')
+        const opened = gate()
+        nested = inner.block(app, async () => {
+          opened.open()
+          await inner.note(app, 'n')
+        })
+        await opened.passed
+        await outcomes([outer.note(app, 'p'), nested])
+      })
+      .catch((reason: unknown) => reason)
+    expect(error).toBeInstanceOf(TransactionAbortedError)
+    expect(await outcomes([nested])).toEqual(['kept'])
+    expect(await app.rows()).toEqual([])
+    expect(app.transcript.lines()).toEqual([
+      'begin',
+      'insert p',
+      'savepoint sp1',
+      'insert n',
+      'release savepoint sp1',
+      'insert p',
+      'commit',
+    ])
+  })
+})

@@ -1,0 +1,116 @@
+import { setImmediate } from 'node:timers/promises'
+import { TurnTimeoutError } from 'shared-connection'
+import { describe, expect, test } from 'vitest'
+import { useApp } from '../setup/app.ts'
+import { failureOf } from '../setup/failure.ts'
+import { worlds } from '../setup/worlds.ts'
+import { gate } from '../setup/gate.ts'
+
+const app = useApp({ shared: { turnTimeout: 60 } })
+
+describe.each(worlds)('$name', ({ outer, inner }) => {
+  test('a block that awaits its own sibling is told of both', async () => {
+    let first: Promise<Error> | undefined
+    let second: Promise<Error> | undefined
+    await outer.block(app, async () => {
+      await outer.note(app, 'p')
+      const opened = gate()
+      const later = gate()
+      first = failureOf(
+        inner.block(app, async () => {
+          await inner.note(app, 'a')
+          opened.open()
+          await later.passed
+          throw (await second) as Error
+        }),
+      )
+      await opened.passed
+      second = failureOf(inner.block(app, () => inner.note(app, 'b')))
+      later.open()
+      await Promise.all([first, second])
+    })
+    const error = (await second) as Error
+    expect(error).toBeInstanceOf(TurnTimeoutError)
+    const [asked, began] = error.message.split('in its way began')
+    expect(asked).toContain('turn-timeout.test.ts')
+    expect(began).toContain('turn-timeout.test.ts')
+    expect(await app.rows()).toEqual(['p'])
+    expect(app.transcript.lines()).toEqual([
+      'begin',
+      'insert p',
+      'savepoint sp1',
+      'insert a',
+      'rollback to savepoint sp1',
+      'commit',
+    ])
+  })
+
+  test('a statement of the parent that its open block awaits is given up, and the rest goes on', async () => {
+    await outer.block(app, async () => {
+      const opened = gate()
+      let own: Promise<Error> | undefined
+      const later = gate()
+      const nested = inner.block(app, async () => {
+        await inner.note(app, 'n')
+        opened.open()
+        await later.passed
+        expect(await own).toBeInstanceOf(TurnTimeoutError)
+      })
+      await opened.passed
+      own = failureOf(Promise.resolve(outer.note(app, 'p1')))
+      later.open()
+      await nested
+      await outer.note(app, 'p2')
+    })
+    expect(await app.rows()).toEqual(['n', 'p2'])
+    expect(app.transcript.lines().filter((line) => line.startsWith('insert'))).toEqual([
+      'insert n',
+      'insert p2',
+    ])
+  })
+
+  test('a COMMIT that waits for a block which waits for it is rolled back', async () => {
+    let nested: Promise<Error> | undefined
+    const finished = gate()
+    const failing = outer.block(app, async () => {
+      await outer.note(app, 'p')
+      const opened = gate()
+      nested = failureOf(
+        inner.block(app, async () => {
+          await inner.note(app, 'n')
+          opened.open()
+          await finished.passed
+        }),
+      )
+      await opened.passed
+    })
+    expect(await failureOf(failing)).toBeInstanceOf(TurnTimeoutError)
+    finished.open()
+    expect((await nested)?.name).toBe('TransactionAbortedError')
+    expect(await app.rows()).toEqual([])
+    expect(app.transcript.lines()).toEqual([
+      'begin',
+      'insert p',
+      'savepoint sp1',
+      'insert n',
+      'rollback',
+    ])
+  })
+
+  test('a block that works longer than that times nobody out', async () => {
+    await outer.block(app, async () => {
+      const opened = gate()
+      const nested = inner.block(app, async () => {
+        opened.open()
+        for (let n = 0; n < 4; n++) {
+          await app.pool.query('select pg_sleep(0.03)')
+          await setImmediate()
+        }
+      })
+      await opened.passed
+      await Promise.all([nested, outer.note(app, 'p')])
+    })
+    expect(await app.rows()).toEqual(['p'])
+    expect(app.transcript.lines().at(-1)).toBe('commit')
+  })
+})

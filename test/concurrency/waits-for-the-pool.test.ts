@@ -1,0 +1,80 @@
+import { PoolExhaustedError } from 'shared-connection'
+import { describe, expect, test } from 'vitest'
+import { useApp } from '../setup/app.ts'
+import { failureOf } from '../setup/failure.ts'
+import { worlds } from '../setup/worlds.ts'
+import { gate } from '../setup/gate.ts'
+import { outcomes } from '../setup/outcomes.ts'
+
+const app = useApp({ pool: { max: 3, connectionTimeoutMillis: 2000 } })
+const timeout = 5000
+const requiresNew = { propagation: 'requires-new' } as const
+
+describe.each(worlds)('$name', { timeout }, ({ outer, inner }) => {
+  test('transactions that hold all clients and each want one more: one is refused, the others get it', async () => {
+    const numbers = [0, 1, 2]
+    const gates = numbers.map(() => gate())
+    const all = Promise.all(gates.map(({ passed }) => passed))
+    const errors: Error[] = []
+    const results = await outcomes(
+      numbers.map((n) =>
+        outer.block(app, async () => {
+          await outer.note(app, `outer ${n}`)
+          gates[n]?.open()
+          await all
+          await app.shared
+            .transaction(() => inner.note(app, `new ${n}`), requiresNew)
+            .catch((error: unknown) => {
+              errors.push(error as Error)
+              throw error
+            })
+        }),
+      ),
+    )
+    expect(errors.length).toBeGreaterThan(0)
+    for (const error of errors) {
+      expect(error).toBeInstanceOf(PoolExhaustedError)
+      // where the client was asked for, and where those began that hold all of them
+      const places = error.message.match(/waits-for-the-pool\.test\.ts/g) ?? []
+      expect(places.length).toBeGreaterThanOrEqual(4)
+    }
+    expect(results.filter((result) => result === 'kept')).toHaveLength(3 - errors.length)
+    const kept = numbers.filter((n) => results[n] === 'kept')
+    expect((await app.rows()).toSorted()).toEqual(
+      kept.flatMap((n) => [`new ${n}`, `outer ${n}`]).toSorted(),
+    )
+    expect(app.pool.totalCount).toBeLessThanOrEqual(3)
+  })
+
+  test('what waits for a client that plain code holds gets it, and is not refused', async () => {
+    const clients = await Promise.all([app.pool.connect(), app.pool.connect()])
+    await outer.block(app, async () => {
+      await outer.note(app, 'outer')
+      const own = app.shared.transaction(() => inner.note(app, 'new'), requiresNew)
+      await clients[0].query('select 1')
+      clients[0].release()
+      await own
+    })
+    clients[1].release()
+    expect((await app.rows()).toSorted()).toEqual(['new', 'outer'])
+  })
+
+  test('a flow that is not of the transaction, but awaited in it, has the timeout of the pool', async () => {
+    const clients = await Promise.all([app.pool.connect(), app.pool.connect()])
+    const begun = gate()
+    // it stands outside, so nothing says that the transaction waits for it
+    const other = failureOf(begun.passed.then(() => inner.block(app, () => inner.note(app, 'x'))))
+    await outer.block(app, async () => {
+      await outer.note(app, 'a')
+      // a short one, now that no client has to be opened in that time
+      app.pool.options.connectionTimeoutMillis = 200
+      begun.open()
+      expect((await other).message).toContain('timeout')
+      app.pool.options.connectionTimeoutMillis = 2000
+      await outer.note(app, 'b')
+    })
+    for (const client of clients) client.release()
+    expect(await app.rows()).toEqual(['a', 'b'])
+    expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'insert b', 'commit'])
+  })
+})

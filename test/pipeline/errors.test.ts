@@ -1,0 +1,161 @@
+import { StatementSkippedError, TransactionAbortedError } from 'shared-connection'
+import { describe, expect, test } from 'vitest'
+import { notes } from '../setup/app.ts'
+import { failureOf } from '../setup/failure.ts'
+import { speakers, worlds } from '../setup/worlds.ts'
+import { joining, note, useRecordedApp } from '../setup/recorded-app.ts'
+
+describe.each(joining)('an error among statements issued together, with $name', ({ options }) => {
+  const { app, sent, trips, clear } = useRecordedApp(options)
+
+  describe.each(speakers)('in a transaction of $name', (speaker) => {
+    test.each([
+      { where: 'first', texts: ['taken', 'a', 'b'], fates: ['23505', '25P02', '25P02'] },
+      { where: 'in the middle', texts: ['a', 'taken', 'b'], fates: ['done', '23505', '25P02'] },
+      { where: 'last', texts: ['a', 'b', 'taken'], fates: ['done', 'done', '23505'] },
+    ])('$where: those in front resolve, those behind are skipped', async ({ texts, fates }) => {
+      await note(app, 'taken')
+      clear()
+      const told: unknown[] = []
+      const error = await failureOf(
+        speaker.block(app, async () => {
+          const settled = await Promise.allSettled(texts.map((text) => note(app, text)))
+          for (const one of settled) {
+            if (one.status === 'fulfilled') told.push('done')
+            else told.push(one.reason.code)
+          }
+          const reasons = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
+          for (const skipped of reasons.slice(1)) {
+            expect(skipped).toBeInstanceOf(StatementSkippedError)
+            expect(skipped.sql).toBe('insert into note (text) values ($1) returning id, text')
+            expect(skipped.cause).toBe(reasons[0])
+          }
+          const values = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+          expect(values.map(({ rows }) => rows[0]?.text)).toEqual(
+            texts.slice(0, fates.indexOf('23505')),
+          )
+        }),
+      )
+      expect(told).toEqual(fates)
+      expect(error).toBeInstanceOf(TransactionAbortedError)
+      expect(error).toMatchObject({ cause: { code: '23505' } })
+      expect(trips()).toBe(2)
+      expect(await app.rows()).toEqual(['taken'])
+      await speaker.block(app, () => speaker.note(app, 'next'))
+      expect(await app.rows()).toEqual(['taken', 'next'])
+    })
+  })
+
+  test.each(worlds)('$name: a nested block recovers by its savepoint', async ({ outer, inner }) => {
+    clear()
+    await outer.block(app, async () => {
+      await outer.note(app, 'p')
+      const nested = inner.block(app, () =>
+        Promise.all([inner.note(app, 'a'), outer.note(app, 'p'), inner.note(app, 'b')]),
+      )
+      await failureOf(nested)
+      await Promise.all([inner.note(app, 'c'), outer.note(app, 'd')])
+    })
+    expect((await app.rows()).toSorted()).toEqual(['c', 'd', 'p'])
+    // p; a, p, b; ROLLBACK TO; c, d; COMMIT
+    expect(trips()).toBe(5)
+  })
+
+  describe.each(worlds)('$name', ({ outer, inner }) => {
+    test.each([0, 1, 2])('the block rejects with the error itself, at place %i', async (place) => {
+      await note(app, 'taken')
+      const texts = ['a', 'b', 'c', 'd'].with(place, 'taken')
+      const failing = outer.block(app, () =>
+        Promise.all(texts.map((text, at) => (at % 2 ? outer : inner).note(app, text))),
+      )
+      expect(await failureOf(failing)).toMatchObject({ code: '23505' })
+      expect(await app.rows()).toEqual(['taken'])
+    })
+  })
+
+  test('in a nested block that swallows it makes that block fail, not the one around', async () => {
+    await app.shared.transaction(async () => {
+      await note(app, 'p')
+      const nested = app.db.transaction().execute(async () => {
+        await Promise.allSettled([note(app, 'a'), note(app, 'p'), note(app, 'b')])
+      })
+      expect(await failureOf(nested)).toMatchObject({
+        name: 'TransactionAbortedError',
+        cause: { code: '23505' },
+      })
+      await note(app, 'q')
+    })
+    expect(await app.rows()).toEqual(['p', 'q'])
+  })
+
+  test('each layer gets it as it gives errors, also for what was skipped', async () => {
+    const reasons: unknown[] = []
+    await failureOf(
+      app.shared.transaction(async () => {
+        const settled = await Promise.allSettled([
+          app.pool.query('select 1 / 0'),
+          app.orm.insert(notes).values({ text: 'a' }),
+          app.db.insertInto('note').values({ text: 'b' }).execute(),
+          note(app, 'c'),
+        ])
+        for (const one of settled) reasons.push(one.status === 'rejected' && one.reason)
+      }),
+    )
+    const [first, ofDrizzle, ofKysely, ofPg] = reasons
+    expect(first).toMatchObject({ code: '22012' })
+    expect(ofDrizzle).toMatchObject({ cause: { name: 'StatementSkippedError', cause: first } })
+    expect(ofKysely).toMatchObject({ name: 'StatementSkippedError', cause: first })
+    expect(ofPg).toMatchObject({ name: 'StatementSkippedError', cause: first })
+    const { cause } = ofDrizzle as { cause: StatementSkippedError }
+    expect(cause.sql).toMatch(/^insert into "note"/)
+  })
+
+  test('keeps a nested block from being opened, without asking the server', async () => {
+    clear()
+    const error = await failureOf(
+      app.shared.transaction(async () => {
+        await Promise.allSettled([note(app, 'a'), app.pool.query('select nothing'), note(app, 'b')])
+        expect(await failureOf(app.orm.transaction(async () => 0))).toMatchObject({
+          name: 'TransactionAbortedError',
+        })
+      }),
+    )
+    expect(error).toMatchObject({ cause: { code: '42703' } })
+    expect(sent()).not.toContainEqual(expect.stringMatching(/^savepoint/))
+  })
+
+  test('in the second of two flights leaves what the first has told', async () => {
+    const told: string[] = []
+    await failureOf(
+      app.shared.transaction(async () => {
+        const first = await Promise.all([note(app, 'a'), note(app, 'b')])
+        told.push(...first.map(({ rows }) => rows[0]?.text ?? ''))
+        await Promise.all([note(app, 'c'), note(app, 'a')])
+      }),
+    )
+    expect(told).toEqual(['a', 'b'])
+    expect(await app.rows()).toEqual([])
+  })
+
+  test('makes a savepoint by hand the place to go back to', async () => {
+    await app.shared.transaction(async () => {
+      const settled = await Promise.allSettled([
+        note(app, 'a'),
+        app.pool.query('savepoint mark'),
+        note(app, 'b'),
+        note(app, 'a'),
+        note(app, 'c'),
+      ])
+      expect(settled.map(({ status }) => status)).toEqual([
+        'fulfilled',
+        'fulfilled',
+        'fulfilled',
+        'rejected',
+        'rejected',
+      ])
+      await app.pool.query('rollback to mark')
+      await Promise.all([note(app, 'd'), app.pool.query('release mark'), note(app, 'e')])
+    })
+    expect(await app.rows()).toEqual(['a', 'd', 'e'])
+  })
+})

@@ -1,0 +1,17 @@
+import { setImmediate } from 'node:timers/promises'
+
+/** A promise that a test opens by hand. */
+export interface Gate {
+  readonly passed: Promise<void>
+  open(): void
+}
+
+export function gate(): Gate {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  return { passed: promise, open: () => resolve() }
+}
+
+/** Lets everything run that waits for no input. */
+export async function breathe(): Promise<void> {
+  for (let turn = 0; turn < 5; turn++) await setImmediate()
+}
