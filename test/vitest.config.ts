@@ -63,8 +63,8 @@ function withoutRiding(): TestProjectInlineConfiguration {
       include: [
         'faults/**/*.test.ts',
         'cancellation/{ended-from-outside,retry-and-timeout}.test.ts',
-        'concurrency/{early-rejection,many-siblings,sibling-trees,siblings}.test.ts',
-        'concurrency/{flows,requests,waits,waits-for-the-pool}.test.ts',
+        'concurrency/{early-rejection,flows,sibling-trees,siblings}.test.ts',
+        'concurrency/{waits,waits-for-the-pool}.test.ts',
         'control/{procedures,stale-status}.test.ts',
         'foreign-code/{dataloader,emitters}.test.ts',
       ],

@@ -3,7 +3,7 @@ import { TransactionAbortedError } from 'shared-connection'
 import { describe, expect, test } from 'vitest'
 import { notes, replies, useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
-import { kyselySpeaker, manners, sentIn, speakers, worldsIn } from '../setup/worlds.ts'
+import { kyselySpeaker, manners, sentIn, speakers, worlds, worldsIn } from '../setup/worlds.ts'
 
 const FAILING = 'select 1 / 0'
 
@@ -150,6 +150,59 @@ describe.each(manners)('$name', (manner) => {
     })
     expect(await app.rows()).toEqual(['late'])
     expectSent(['begin', 'set', 'insert 7 early', 'insert 7 late', 'commit'])
+  })
+})
+
+describe('on a pool of one', () => {
+  const app = useApp({ pool: { max: 1 } })
+
+  describe.each(worlds)('$name: a swallowed error', ({ outer, inner }) => {
+    test('in the outer block is found at COMMIT', async () => {
+      const error = await failureOf(
+        outer.block(app, async () => {
+          await outer.note(app, 'a')
+          await failureOf(app.pool.query(FAILING))
+        }),
+      )
+      expect(error).toBeInstanceOf(TransactionAbortedError)
+      expect(error.cause).toMatchObject({ code: '22012' })
+      expect(await app.rows()).toEqual([])
+      expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'select', 'commit'])
+    })
+
+    test('three deep, swallowed again outside, spares what was written before', async () => {
+      await outer.block(app, async () => {
+        await outer.note(app, 'a')
+        await inner.block(app, async () => {
+          await inner.note(app, 'b')
+          await failureOf(
+            outer.block(app, async () => {
+              await outer.note(app, 'c')
+              await failureOf(app.pool.query(FAILING))
+            }),
+          )
+          await inner.note(app, 'd')
+        })
+      })
+      expect(await app.rows()).toEqual(['a', 'b', 'd'])
+      expect(app.transcript.lines().at(-1)).toBe('commit')
+    })
+
+    test('keeps a nested block from running at all', async () => {
+      const ran: string[] = []
+      const error = await failureOf(
+        outer.block(app, async () => {
+          await outer.note(app, 'a')
+          await failureOf(app.pool.query(FAILING))
+          const nested = inner.block(app, () => Promise.resolve(ran.push('nested')))
+          expect(await failureOf(nested)).toBeInstanceOf(TransactionAbortedError)
+        }),
+      )
+      expect(error).toBeInstanceOf(TransactionAbortedError)
+      expect(ran).toEqual([])
+      expect(await app.rows()).toEqual([])
+      expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'select', 'commit'])
+    })
   })
 })
 

@@ -1,6 +1,6 @@
 import type { TransactionOptions } from 'shared-connection'
 import { describe, expect, test } from 'vitest'
-import { useApp } from '../setup/app.ts'
+import { notes, useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 import { type Speaker, speakers } from '../setup/worlds.ts'
 
@@ -122,6 +122,24 @@ describe.each(speakers)('inside a transaction of $name', (outer) => {
       'insert outer again',
       'commit',
     ])
+  })
+
+  test('requires-new lets handles of the one around speak to that', async () => {
+    await app.orm.transaction(async (tx) => {
+      await tx.insert(notes).values({ text: 'outer' })
+      await app.shared
+        .transaction(
+          async () => {
+            await outer.note(app, 'new')
+            await tx.insert(notes).values({ text: 'outer too' })
+            throw boom
+          },
+          { propagation: 'requires-new' },
+        )
+        .catch(() => {})
+    })
+    expect(await app.rows()).toEqual(['outer', 'outer too'])
+    expect(app.transcript.lines().at(-1)).toBe('commit')
   })
 
   test('supports works in it, and dooms it', async () => {

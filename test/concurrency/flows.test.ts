@@ -1,3 +1,5 @@
+import { sql as raw } from 'drizzle-orm'
+import { sql } from 'kysely'
 import { setImmediate } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { useApp } from '../setup/app.ts'
@@ -18,6 +20,17 @@ const speakerOf = (n: number, at: number): Speaker =>
 /** The notes of others that a flow has seen. */
 const foreign = new Set<string>()
 
+/** The transaction that each layer finds itself in. */
+async function transactionIds(): Promise<string[]> {
+  const text = 'select txid_current()::text as id'
+  const [drizzle, kysely, pg] = await Promise.all([
+    app.orm.execute<{ id: string }>(raw.raw(text)),
+    sql.raw<{ id: string }>(text).execute(app.db),
+    app.pool.query<{ id: string }>(text),
+  ])
+  return [drizzle.rows[0]?.id, kysely.rows[0]?.id, pg.rows[0]?.id].map(String)
+}
+
 /** One level of a flow: a block that writes, looks around, and goes deeper. */
 function level(n: number, at: number): Promise<unknown> {
   const speaker = speakerOf(n, at)
@@ -25,12 +38,15 @@ function level(n: number, at: number): Promise<unknown> {
     await speaker.note(app, `${n}/${at}`)
     await setImmediate()
     expect(await seenBy(n)).toEqual(notesOf(n, at))
+    const ids = await transactionIds()
+    expect(new Set(ids).size).toBe(1)
     if (at < depthOf(n)) {
       const deeper = await outcomes([level(n, at + 1)])
       const isLast = at + 1 === depthOf(n)
       expect(deeper).toEqual([isLast && stumbles(n) ? 'boom' : 'kept'])
       const kept = isLast && stumbles(n) ? at : depthOf(n) - (stumbles(n) ? 1 : 0)
       expect(await seenBy(n)).toEqual(notesOf(n, kept))
+      expect(await transactionIds()).toEqual(ids)
     } else if (stumbles(n)) throw boom
     if (at === 1 && fails(n)) throw boom
   })
@@ -69,8 +85,9 @@ test(
         new Set(written.map(({ parameters }) => String(parameters[0]).split('/')[0])).size,
       ).toBe(1)
       expect(new Set(events.map(({ connection }) => connection)).size).toBe(1)
-      expect(events[0]?.control).toBe('begin')
-      expect(['commit', 'rollback']).toContain(events.at(-1)?.control)
+      const ends = events.filter(({ control }) => control === 'commit' || control === 'rollback')
+      expect(events.filter(({ control }) => control === 'begin')).toEqual([events[0]])
+      expect(ends).toEqual([events.at(-1)])
     }
     expect(app.pool.totalCount).toBeLessThanOrEqual(5)
   },

@@ -69,34 +69,6 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
     ])
   })
 
-  test('a COMMIT that waits for a block which waits for it is rolled back', async () => {
-    let nested: Promise<Error> | undefined
-    const finished = gate()
-    const failing = outer.block(app, async () => {
-      await outer.note(app, 'p')
-      const opened = gate()
-      nested = failureOf(
-        inner.block(app, async () => {
-          await inner.note(app, 'n')
-          opened.open()
-          await finished.passed
-        }),
-      )
-      await opened.passed
-    })
-    expect(await failureOf(failing)).toBeInstanceOf(TurnTimeoutError)
-    finished.open()
-    expect((await nested)?.name).toBe('TransactionAbortedError')
-    expect(await app.rows()).toEqual([])
-    expect(app.transcript.lines()).toEqual([
-      'begin',
-      'insert p',
-      'savepoint sp1',
-      'insert n',
-      'rollback',
-    ])
-  })
-
   test('a block that works longer than that times nobody out', async () => {
     await outer.block(app, async () => {
       const opened = gate()

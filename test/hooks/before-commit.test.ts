@@ -1,6 +1,7 @@
 import { TransactionAbortedError } from 'shared-connection'
 import { describe, expect, test } from 'vitest'
 import { notes, useApp } from '../setup/app.ts'
+import { failureOf } from '../setup/failure.ts'
 import { speakers, worlds } from '../setup/worlds.ts'
 
 const app = useApp()
@@ -193,5 +194,17 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
       'commit',
     ])
     expect(await app.rows()).toEqual(['a', 'kept'])
+  })
+})
+
+describe.each(speakers)('in a transaction of $name', (speaker) => {
+  test('a statement in a before-commit hook that is swallowed fails the commit', async () => {
+    const failing = speaker.block(app, async () => {
+      await speaker.note(app, 'a')
+      await app.shared.beforeCommit(() => failureOf(app.pool.query('select 1/0')))
+    })
+    expect(await failureOf(failing)).toBeInstanceOf(TransactionAbortedError)
+    expect(await app.rows()).toEqual([])
+    expect(app.transcript.lines().slice(0, 3)).toEqual(['begin', 'insert a', 'select'])
   })
 })

@@ -1,9 +1,11 @@
 import { StatementSkippedError, TransactionAbortedError } from 'shared-connection'
-import { describe, expect, test } from 'vitest'
-import { notes } from '../setup/app.ts'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { notes, useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
-import { speakers, worlds } from '../setup/worlds.ts'
+import { fatesOf } from '../setup/outcomes.ts'
 import { joining, note, useRecordedApp } from '../setup/recorded-app.ts'
+import { speakers, worlds } from '../setup/worlds.ts'
+import { refuse, useRefusingApp } from './accounts.ts'
 
 describe.each(joining)('an error among statements issued together, with $name', ({ options }) => {
   const { app, sent, trips, clear } = useRecordedApp(options)
@@ -157,5 +159,70 @@ describe.each(joining)('an error among statements issued together, with $name', 
       await Promise.all([note(app, 'd'), app.pool.query('release mark'), note(app, 'e')])
     })
     expect(await app.rows()).toEqual(['a', 'd', 'e'])
+  })
+})
+
+const small = useApp({ pool: { max: 1 } })
+
+test.each(worlds)(
+  'a block that opens while a flight fails is told the error of that, in $name',
+  async ({ outer, inner }) => {
+    let block: Promise<unknown> | undefined
+    const failure = await failureOf(
+      outer.block(small, async () => {
+        await outer.note(small, 'a')
+        const issued = [speakers[0].note(small, 'b'), small.pool.query('select 1 / 0')]
+        block = inner.block(small, () => Promise.resolve())
+        await Promise.all([...issued, block.catch(() => {})])
+      }),
+    )
+    expect(failure).toMatchObject({ code: '22012' })
+    const [told] = await Promise.allSettled([block])
+    // it has sent nothing: kept, refused, or aborted with that error, but never with another
+    if (told?.status === 'rejected') {
+      const { cause, name } = told.reason as Error
+      expect(['TransactionAbortedError', 'TransactionClosedError']).toContain(name)
+      if (cause !== undefined) expect(cause).toMatchObject({ code: '22012' })
+    }
+    expect(await small.rows()).toEqual([])
+  },
+)
+
+// A program may stop the clock in its tests, and with it whatever the global timers would run.
+describe('while the clock stands', () => {
+  const stopped = useRefusingApp(true)
+
+  beforeEach(async () => {
+    await stopped.pool.query('select 1')
+    vi.useFakeTimers()
+  })
+  afterEach(() => void vi.useRealTimers())
+
+  test('what was skipped behind an error is told so', async () => {
+    let fates: string[] = []
+    const failing = stopped.shared.transaction(async () => {
+      fates = await fatesOf([
+        note(stopped, 'a'),
+        stopped.pool.query('select 1 / 0'),
+        note(stopped, 'b'),
+      ])
+    })
+    expect((await failureOf(failing)).cause).toMatchObject({ code: '22012' })
+    expect(fates).toEqual(['done', 'error 22012', 'StatementSkippedError 25P02'])
+    expect(await stopped.rows()).toEqual([])
+  })
+
+  test('what waits for a BEGIN that is refused is told so', async () => {
+    refuse('begin')
+    let fates: string[] = []
+    const failing = stopped.shared.transaction(async () => {
+      const first = note(stopped, 'a')
+      // it has left with BEGIN by then
+      await new Promise<void>((resolve) => process.nextTick(resolve))
+      fates = await fatesOf([first, note(stopped, 'b')])
+    })
+    expect((await failureOf(failing)).cause).toMatchObject({ code: '42601' })
+    expect(fates).toEqual(['error 42601', 'TransactionClosedError'])
+    expect(await stopped.rows()).toEqual([])
   })
 })

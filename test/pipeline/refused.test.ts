@@ -1,7 +1,12 @@
+import { Pool, type PoolClient } from 'pg'
+import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
+import Cursor from 'pg-cursor'
+import QueryStream from 'pg-query-stream'
 import { describe, expect, test } from 'vitest'
 import { failureOf } from '../setup/failure.ts'
 import { fatesOf } from '../setup/outcomes.ts'
 import { joining, note, useRecordedApp } from '../setup/recorded-app.ts'
+import { speakers } from '../setup/worlds.ts'
 
 const insert = 'insert into note (text) values ($1)'
 
@@ -137,4 +142,74 @@ describe.each(joining)('with $name', ({ options }) => {
     expect(fates).toEqual(['done', 'done', 'done'])
     expect(await app.rows()).toEqual(['a', 'b', 'c'])
   })
+})
+
+// A client in pipeline mode refuses what reads or writes in pages. It says so itself, as it does
+// without the bridge, and the transaction goes on.
+
+const strict = useRecordedApp({ pool: { pipeline: true } })
+const TEN = 'select i from generate_series(1, 10) i'
+
+const pages: readonly {
+  readonly name: string
+  readonly ask: (client: PoolClient) => Promise<unknown>
+}[] = [
+  { name: 'pg-cursor', ask: (client) => client.query(new Cursor(TEN)).read(5) },
+  { name: 'pg-query-stream', ask: (client) => client.query(new QueryStream(TEN)).toArray() },
+  {
+    name: 'COPY TO of pg-copy-streams',
+    ask: (client) => client.query(copyTo(`copy (${TEN}) to stdout`)).toArray(),
+  },
+  {
+    name: 'COPY FROM of pg-copy-streams',
+    ask: (client) =>
+      new Promise((resolve, reject) => {
+        const stream = client.query(copyFrom('copy note (text) from stdin'))
+        stream
+          .once('error', reject)
+          .once('finish', () => resolve(undefined))
+          .end('x\n')
+      }),
+  },
+  { name: 'pages of rows', ask: (client) => client.query({ text: TEN, rows: 3 } as never) },
+]
+
+async function messageOf(pool: Pool, ask: (client: PoolClient) => Promise<unknown>) {
+  const client = await pool.connect()
+  try {
+    await ask(client)
+    return undefined
+  } catch (error) {
+    return (error as Error).message
+  } finally {
+    client.release()
+  }
+}
+
+describe.each(pages)('$name on a client in pipeline mode', ({ ask }) => {
+  test.each(speakers)(
+    'is refused as by stock, and a transaction of $name goes on',
+    async (speaker) => {
+      const stock = new Pool({ connectionString: strict.app.url, max: 1, pipeline: true })
+      const expected = await messageOf(stock, ask)
+      await stock.end()
+      expect(expected).toContain('not supported in pipeline mode')
+
+      strict.clear()
+      await speaker.block(strict.app, async () => {
+        expect(await messageOf(strict.app.pool, ask)).toBe(expected)
+        await speaker.note(strict.app, 'a')
+        expect(await messageOf(strict.app.pool, ask)).toBe(expected)
+        await Promise.all([note(strict.app, 'b'), note(strict.app, 'c')])
+      })
+      expect(strict.sent().filter(Boolean)).toEqual([
+        expect.stringMatching(/^begin/),
+        'insert',
+        'insert',
+        'insert',
+        'commit',
+      ])
+      expect(await strict.app.rows()).toEqual(['a', 'b', 'c'])
+    },
+  )
 })

@@ -1,14 +1,28 @@
 import { describe, expect, test } from 'vitest'
 import { failureOf } from '../setup/failure.ts'
 import { worlds } from '../setup/worlds.ts'
-import { expectSound, type Refusal, told, useAccounts } from './accounts.ts'
+import { type Refusal, expectSound, told, useAccounts } from './accounts.ts'
 
-// What the server answers to a SAVEPOINT is told in the same way, whether that rode or not: the same
-// error, the same states of the frames, the same log.
+// The answer of the server to a BEGIN or a SAVEPOINT is reported in the same way, whether the command
+// was deferred or not: the same error, the same states of the frames, the same log.
 
 const accounts = useAccounts()
 
-const stories: readonly Refusal[] = [
+const begins: readonly Refusal[] = [
+  {
+    name: 'a BEGIN',
+    command: 'begin',
+    run: (app, { outer }) => outer.block(app, () => outer.note(app, 'a')),
+  },
+  {
+    name: 'a BEGIN, with a savepoint behind it',
+    command: 'begin',
+    run: (app, { outer, inner }) =>
+      outer.block(app, () => inner.block(app, () => inner.note(app, 'a'))),
+  },
+]
+
+const savepoints: readonly Refusal[] = [
   {
     name: 'a SAVEPOINT whose block is not caught',
     command: 'savepoint sp1',
@@ -60,9 +74,19 @@ const stories: readonly Refusal[] = [
 ]
 
 describe.each(worlds)('$name', (world) => {
-  test.each(stories)('$name that is refused is told as if it were sent alone', async (story) => {
+  test.each(begins)('$name that is refused is reported as if it were sent alone', async (story) => {
     const both = await accounts.of(story.command, (app, note) => story.run(app, world, note))
-    expect(both.ofRiding).toEqual(both.ofLone)
+    // if BEGIN was sent first, nobody has asked for the savepoint
+    expect({ ...both.ofRiding, savepoints: [] }).toEqual({ ...both.ofLone, savepoints: [] })
     await expectSound(accounts, world, both)
   })
+
+  test.each(savepoints)(
+    '$name that is refused is reported as if it were sent alone',
+    async (story) => {
+      const both = await accounts.of(story.command, (app, note) => story.run(app, world, note))
+      expect(both.ofRiding).toEqual(both.ofLone)
+      await expectSound(accounts, world, both)
+    },
+  )
 })

@@ -10,9 +10,10 @@ import {
 } from '../../packages/bridge/src/instrumentation/channels.ts'
 import { QueryTrace } from '../../packages/bridge/src/instrumentation/traces.ts'
 import { type App, notes, useApp } from '../setup/app.ts'
-import { speakers, type World, worlds } from '../setup/worlds.ts'
-import { MARKER, matchedIn, readsOf, searchesIn } from './counting.ts'
+import { useCachedApp } from '../setup/cached-app.ts'
 import { note } from '../setup/recorded-app.ts'
+import { type World, speakers, worlds } from '../setup/worlds.ts'
+import { MARKER, matchedIn, readsOf, searchesIn } from './counting.ts'
 
 // What is done for each statement is done a million times, so it is counted here.
 
@@ -94,10 +95,47 @@ describe('the async store of the package', () => {
     })
     expect(reads).toBe(1)
   })
+
+  const byKysely = () => app.db.insertInto('note').values({ text: 'a' }).execute()
+
+  test.each(asks)(
+    'is read once for a statement of $name outside a transaction',
+    async ({ ask }) => {
+      expect(await readsOf(app, ask)).toBe(1)
+      expect(await app.rows()).toHaveLength(1)
+    },
+  )
+
+  // Kysely's driver passes nothing on of whom it works for. So the store is read each time that it
+  // comes back: for a provider, a client, a connection, a query, a release. `run` reads it too.
+  test('is read once for each call of Kysely outside a transaction', async () => {
+    expect(await readsOf(app, byKysely)).toBe(5 + 2)
+    expect(await app.rows()).toEqual(['a'])
+  })
+
+  test('is read once for each call of Kysely in a transaction', async () => {
+    let reads = 0
+    await app.shared.transaction(async () => {
+      reads = await readsOf(app, byKysely)
+    })
+    expect(reads).toBe(5 + 1)
+  })
+
+  test("is read once for each call of Kysely's trx", async () => {
+    let reads = 0
+    await app.db.transaction().execute(async (trx) => {
+      reads = await readsOf(app, () => trx.insertInto('note').values({ text: 'a' }).execute())
+    })
+    // it has its connection already
+    expect(reads).toBe(3 + 1)
+  })
 })
 
-describe('a text', () => {
-  const app = useApp({ pool: { max: 1 } })
+describe.each([
+  { name: 'nobody listens', unheard: true },
+  { name: 'somebody listens', unheard: false },
+])('a text, where $name,', ({ unheard }) => {
+  const app = useApp({ unheard, pool: { max: 1 } })
 
   test.each(speakers)('is no matter for regular expressions, in $name', async (speaker) => {
     const matched = await matchedIn(async () => {
@@ -119,5 +157,20 @@ describe('a text', () => {
     { kind: 'with a name', query: { name: 'm', text: `select 1 /* ${MARKER} */` } },
   ])('$kind is not searched for ;', async ({ query }) => {
     expect(await searchesIn(() => app.shared.transaction(() => app.pool.query(query)))).toBe(0)
+  })
+
+  test('without values is searched for ; once', async () => {
+    const ask = () => app.pool.query(`select 1 /* ${MARKER} */`)
+    expect(await searchesIn(() => app.shared.transaction(ask))).toBe(1)
+    expect(await searchesIn(ask)).toBe(1)
+  })
+})
+
+describe('a text, beside a cache of Drizzle', () => {
+  const app = useCachedApp()
+
+  test('is no matter for regular expressions', async () => {
+    const matched = await matchedIn(() => app.pool.query(`select 1 /* ${MARKER} */`))
+    expect(matched).toEqual([])
   })
 })
