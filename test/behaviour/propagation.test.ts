@@ -124,7 +124,7 @@ describe.each(speakers)('inside a transaction of $name', (outer) => {
     ])
   })
 
-  test('requires-new lets handles of the one around speak to that', async () => {
+  test('requires-new lets handles of the outer transaction work in that one', async () => {
     await app.orm.transaction(async (tx) => {
       await tx.insert(notes).values({ text: 'outer' })
       await app.shared

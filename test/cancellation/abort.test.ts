@@ -9,7 +9,7 @@ import { interruptSleep, LOCK, locked, sleeping, whileLocked } from '../setup/se
 
 const app = useApp({ pool: { max: 1 } })
 
-// Kysely prints what becomes of the statement behind the back of whoever has given it up.
+// Kysely logs the result of an aborted statement, since nobody awaits it any more.
 beforeEach(() => {
   vi.spyOn(console, 'error').mockImplementation(() => {})
 })
@@ -32,9 +32,9 @@ function abortable(statement: typeof nap, inflightQueryAbortStrategy: Strategy) 
 
 const hasSignals = inject('combination').kysely.version !== '0.28'
 
-describe.skipIf(!hasSignals)('a statement of Kysely that is given up', () => {
+describe.skipIf(!hasSignals)('an aborted statement of Kysely', () => {
   describe.each(speakers)('in a transaction of $name', (outer) => {
-    test('while it runs is cancelled, and the rollback of its savepoint keeps the rest', async () => {
+    test('is cancelled while it runs, and its savepoint alone is rolled back', async () => {
       await outer.block(app, async () => {
         await outer.note(app, 'a')
         const failure = failureOf(
@@ -61,7 +61,7 @@ describe.skipIf(!hasSignals)('a statement of Kysely that is given up', () => {
       expect(await app.rows()).toEqual(['a', 'b'])
     })
 
-    test('while it runs leaves the transaction aborted, since the server has failed it', async () => {
+    test('leaves the transaction aborted, since the server has failed the statement', async () => {
       const failure = await failureOf(
         outer.block(app, async () => {
           await outer.note(app, 'a')
@@ -79,7 +79,7 @@ describe.skipIf(!hasSignals)('a statement of Kysely that is given up', () => {
       expect(await app.rows()).toEqual([])
     })
 
-    test('with its session while it runs loses the transaction, for both layers', async () => {
+    test('that ends its session loses the transaction, for both layers', async () => {
       const ran: string[] = []
       const later: Promise<Error>[] = []
       const failure = await failureOf(
@@ -110,7 +110,7 @@ describe.skipIf(!hasSignals)('a statement of Kysely that is given up', () => {
 
   describe.each(worlds)('in $name', ({ outer, inner }) => {
     test.each([...STRATEGIES, 'ignore query' as const])(
-      'by "%s" while it waits behind another leaves that alone',
+      'by "%s" does not disturb the statement that it waits for',
       async (strategy) => {
         await whileLocked(app, (letGo) =>
           outer.block(app, async () => {
@@ -143,7 +143,7 @@ describe.skipIf(!hasSignals)('a statement of Kysely that is given up', () => {
     )
 
     test.each(STRATEGIES)(
-      'by "%s" while it waits for a nested block leaves that alone',
+      'by "%s" does not disturb the nested block that it waits for',
       async (strategy) => {
         await whileLocked(app, (letGo) =>
           outer.block(app, async () => {
@@ -171,30 +171,33 @@ describe.skipIf(!hasSignals)('a statement of Kysely that is given up', () => {
     )
   })
 
-  test.each(STRATEGIES)('by "%s" on a handle that runs two is the right one', async (strategy) => {
-    const failure = failureOf(
-      app.db.transaction().execute(async (trx) => {
-        const controller = new AbortController()
-        const running = failureOf(nap.execute(trx))
-        const waiting = failureOf(
-          sql`select 1`.execute(trx, {
-            signal: controller.signal,
-            inflightQueryAbortStrategy: strategy,
-          }),
-        )
-        await breathe()
-        await sleeping(app)
-        controller.abort(new Error('given up'))
-        expect((await waiting).message).toBe('given up')
-        await interruptSleep(app, 'pg_cancel_backend')
-        throw await running
-      }),
-    )
-    expect(await failure).toMatchObject({ code: '57014' })
-    expect(app.transcript.lines()).toEqual(['begin', 'select', 'rollback'])
-  })
+  test.each(STRATEGIES)(
+    'by "%s" does not cancel another statement that runs on the same handle',
+    async (strategy) => {
+      const failure = failureOf(
+        app.db.transaction().execute(async (trx) => {
+          const controller = new AbortController()
+          const running = failureOf(nap.execute(trx))
+          const waiting = failureOf(
+            sql`select 1`.execute(trx, {
+              signal: controller.signal,
+              inflightQueryAbortStrategy: strategy,
+            }),
+          )
+          await breathe()
+          await sleeping(app)
+          controller.abort(new Error('given up'))
+          expect((await waiting).message).toBe('given up')
+          await interruptSleep(app, 'pg_cancel_backend')
+          throw await running
+        }),
+      )
+      expect(await failure).toMatchObject({ code: '57014' })
+      expect(app.transcript.lines()).toEqual(['begin', 'select', 'rollback'])
+    },
+  )
 
-  test('outside a transaction is cancelled too, and the client goes on', async () => {
+  test('is cancelled outside a transaction, too, and the client stays in use', async () => {
     const { abort, failure } = abortable(nap, 'cancel query')
     await sleeping(app)
     abort()
@@ -203,7 +206,7 @@ describe.skipIf(!hasSignals)('a statement of Kysely that is given up', () => {
     expect(app.pool.totalCount).toBe(1)
   })
 
-  test('outside a transaction with its session closes the client', async () => {
+  test('that ends its session outside a transaction closes the client', async () => {
     const { abort, failure } = abortable(nap, 'kill session')
     await sleeping(app)
     abort()
@@ -211,7 +214,7 @@ describe.skipIf(!hasSignals)('a statement of Kysely that is given up', () => {
     await nextRequestWorks(app)
   })
 
-  test('while it waits for a client of the pool leaves that for the next', async () => {
+  test('gives up its wait for a client, which the next request gets', async () => {
     const client = await app.pool.connect()
     const { abort, failure } = abortable(sql`select 1`, 'cancel query')
     await breathe()

@@ -32,7 +32,7 @@ describe.each(ways)('abort at any moment, $name', ({ options }) => {
   })
   const note = (text: string) => app.pool.query('insert into note (text) values ($1)', [text])
 
-  test('tells the truth', { timeout: 120000 }, async () => {
+  test('reports what the server did', { timeout: 120000 }, async () => {
     const seen: Record<string, number> = {}
     const bad: string[] = []
     let id = 0
@@ -128,7 +128,7 @@ describe.each(ways)('abort at any moment, $name', ({ options }) => {
 
 describe('a single client', () => {
   const app = useApp()
-  test('takes turns, whoever aborts', { timeout: 60000 }, async () => {
+  test('runs transactions in turn, whichever of them is aborted', { timeout: 60000 }, async () => {
     const client = new Client({ connectionString: app.url })
     await client.connect()
     const orm = drizzle({ client })

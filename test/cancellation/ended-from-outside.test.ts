@@ -28,7 +28,7 @@ describe.each(ways)('shared.transaction() that a signal ends, $name,', ({ option
         for each row when (new.text = 'slow') execute function nap()`)
   })
 
-  /** What the hooks of the block around were told. */
+  /** The names of the hooks of the outer block that have run. */
   function hooks(): string[] {
     const told: string[] = []
     void app.shared.afterCommit(() => void told.push('commit'))
@@ -43,7 +43,7 @@ describe.each(ways)('shared.transaction() that a signal ends, $name,', ({ option
     expect(app.pool.totalCount).toBe(1)
   }
 
-  test.each(speakers)('cancels what $name runs there, and rolls back', async (speaker) => {
+  test.each(speakers)('cancels the running statement of $name, and rolls back', async (speaker) => {
     const controller = new AbortController()
     let told: string[] = []
     const failure = failureOf(
@@ -93,7 +93,7 @@ describe.each(ways)('shared.transaction() that a signal ends, $name,', ({ option
     expect(await app.rows()).toEqual(['next'])
   })
 
-  test('sends nothing where the signal was aborted before', async () => {
+  test('sends nothing if the signal is already aborted', async () => {
     let ran = false
     const failure = await failureOf(
       app.shared.transaction(() => void (ran = true), { signal: AbortSignal.abort(given) }),
@@ -139,7 +139,7 @@ describe.each(ways)('shared.transaction() that a signal ends, $name,', ({ option
     expect(await app.rows()).toEqual(['a'])
   })
 
-  test.each(speakers)('keeps what $name did around a block that is ended', async (outer) => {
+  test.each(speakers)('rolls back its savepoint alone in a transaction of $name', async (outer) => {
     const controller = new AbortController()
     const told: string[] = []
     await outer.block(app, async () => {
@@ -174,7 +174,7 @@ describe.each(ways)('shared.transaction() that a signal ends, $name,', ({ option
     expect(await app.rows()).toEqual(['a', 'c'])
   })
 
-  test.each(worlds)('ends all that is open inside, in $name', async ({ outer, inner }) => {
+  test.each(worlds)('ends all blocks inside, in $name', async ({ outer, inner }) => {
     const controller = new AbortController()
     const siblings: Promise<Error>[] = []
     let middle: Promise<Error> | undefined
@@ -205,7 +205,7 @@ describe.each(ways)('shared.transaction() that a signal ends, $name,', ({ option
     expect(await app.rows()).toEqual(['next'])
   })
 
-  test('dooms the transaction that its block has joined', async () => {
+  test('makes the transaction that its block has joined rollback-only', async () => {
     const controller = new AbortController()
     const failure = await failureOf(
       app.shared.transaction(async () => {
@@ -226,7 +226,7 @@ describe.each(ways)('shared.transaction() that a signal ends, $name,', ({ option
     expect(await app.rows()).toEqual([])
   })
 
-  test('during COMMIT cancels that, and tells what the server made of it', async () => {
+  test('cancels a COMMIT in flight, and reports its outcome on the server', async () => {
     const controller = new AbortController()
     let told: string[] = []
     const failure = failureOf(
@@ -247,7 +247,7 @@ describe.each(ways)('shared.transaction() that a signal ends, $name,', ({ option
     expect(await app.rows()).toEqual(['next'])
   })
 
-  test('behind COMMIT changes nothing', async () => {
+  test('changes nothing after COMMIT', async () => {
     const controller = new AbortController()
     const value = await app.shared.transaction(
       async () => {
@@ -261,7 +261,7 @@ describe.each(ways)('shared.transaction() that a signal ends, $name,', ({ option
     expect(await app.rows()).toEqual(['a'])
   })
 
-  test('in a before-commit hook rolls back', async () => {
+  test('rolls back during a before-commit hook', async () => {
     const controller = new AbortController()
     const failure = await failureOf(
       app.shared.transaction(
@@ -277,7 +277,7 @@ describe.each(ways)('shared.transaction() that a signal ends, $name,', ({ option
     expect(await app.rows()).toEqual([])
   })
 
-  test('carries beside its reason what the rollback hooks throw', async () => {
+  test('rejects with its reason, which carries the errors of rollback hooks', async () => {
     const controller = new AbortController()
     const reason = new Error('given up, with hooks')
     const failure = await failureOf(
@@ -296,7 +296,7 @@ describe.each(ways)('shared.transaction() that a signal ends, $name,', ({ option
     expect(await app.rows()).toEqual([])
   })
 
-  test('is not the signal of a transaction of its own inside', async () => {
+  test('does not end an independent transaction inside', async () => {
     const controller = new AbortController()
     let inner: AbortSignal | undefined
     let nested: AbortSignal | undefined
@@ -320,7 +320,7 @@ describe.each(ways)('shared.transaction() that a signal ends, $name,', ({ option
 describe('shared.transaction() with a timeout', () => {
   const app = useApp({ pool: { max: 1 } })
 
-  test('is ended by it like by a signal, with an error that says so', async () => {
+  test('is ended by it like by a signal, with an error that names the timeout', async () => {
     const failure = await failureOf(
       app.shared.transaction(
         async () => {
@@ -347,7 +347,7 @@ describe('shared.transaction() with a timeout', () => {
     expect(await app.rows()).toEqual(['b'])
   })
 
-  test('that is not reached does nothing, and leaves no clock and no listener', async () => {
+  test('that is not reached does nothing, and leaves no timer and no listener', async () => {
     const { signal } = new AbortController()
     const clocks = (): number =>
       process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length

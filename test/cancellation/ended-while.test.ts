@@ -13,7 +13,7 @@ describe('shared.transaction() that is ended from outside', () => {
   const app = useApp({ pool: { max: 1 }, shared: { turnTimeout: 3000 } })
   const note = (text: string) => app.pool.query('insert into note (text) values ($1)', [text])
 
-  test('while its rollback hooks run leaves the first error in front, and waits for the hooks', async () => {
+  test('while its rollback hooks run rejects with the first error, after the hooks', async () => {
     const controller = new AbortController()
     const hook = gate()
     const told: string[] = []
@@ -42,7 +42,7 @@ describe('shared.transaction() that is ended from outside', () => {
     expect(told).toEqual(['began', 'ended', 'rejected'])
   })
 
-  test('while hooks hear of an unknown outcome does not hide it', async () => {
+  test('while hooks of an unknown outcome run rejects with that outcome', async () => {
     const controller = new AbortController()
     const hook = gate()
     const told: string[] = []
@@ -74,7 +74,7 @@ describe('shared.transaction() that is ended from outside', () => {
   })
 
   test(
-    'with slow rollback hooks never ends a session that others use by now',
+    'while its rollback hooks run never ends a session that another request uses',
     { timeout: 20000 },
     async () => {
       const failure = failureOf(
@@ -88,7 +88,7 @@ describe('shared.transaction() that is ended from outside', () => {
         ),
       )
       await setTimeout(500)
-      // a stranger, on the same client
+      // another request on the same client
       await app.orm.transaction(async () => {
         await note('stranger')
         await setTimeout(6500)
@@ -99,7 +99,7 @@ describe('shared.transaction() that is ended from outside', () => {
     },
   )
 
-  test('waits for the rollback hooks, whatever was cancelled', async () => {
+  test('waits for its rollback hooks after a cancelled statement', async () => {
     const told: string[] = []
     await failureOf(
       app.shared.transaction(
@@ -144,7 +144,7 @@ describe('shared.transaction() that is ended from outside', () => {
     },
   )
 
-  test('in a block that has joined another sends nothing any more, and nobody waits for its callback', async () => {
+  test('in a joined block sends nothing any more, and nobody waits for its callback', async () => {
     const late = gate()
     let tried: Promise<unknown> | undefined
     const failure = await failureOf(

@@ -10,7 +10,7 @@ import { failureOf } from '../setup/failure.ts'
 
 const givenUp = new Error('given up')
 
-// Kysely prints what becomes of a statement behind the back of whoever has given it up.
+// Kysely logs the result of an aborted statement, since nobody awaits it any more.
 beforeEach(() => {
   vi.spyOn(console, 'error').mockImplementation(() => {})
 })
@@ -24,7 +24,7 @@ describe('shared.transaction() that a signal ends', () => {
   const app = useApp({ pool: { max: 1 }, shared: { turnTimeout: 3000 } })
   const note = (text: string) => app.pool.query('insert into note (text) values ($1)', [text])
 
-  test('ends a statement that runs on behind the failure of its block', async () => {
+  test('ends a statement that still runs after its block has failed', async () => {
     const controller = new AbortController()
     const boom = new Error('boom')
     const failed = gate()
@@ -86,7 +86,7 @@ describe('shared.transaction() that a signal ends', () => {
     },
   )
   test.skipIf(!hasSignals)(
-    'rejects with the first reason, where a statement of Kysely is given up, too',
+    'rejects with the first reason if a statement of Kysely is aborted, too',
     { timeout: 20000 },
     async () => {
       for (const strategy of ['cancel query', 'kill session', 'ignore query'] as const) {
@@ -228,7 +228,7 @@ describe('shared.transaction() that a signal ends', () => {
     expect(await app.rows()).toEqual(['next'])
   })
 
-  test('by its timeout tells where it began', async () => {
+  test('by its timeout says where it began', async () => {
     const error = await failureOf(
       app.shared.transaction(() => new Promise(() => {}), { timeout: 20 }),
     )

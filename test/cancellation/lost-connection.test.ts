@@ -23,7 +23,7 @@ beforeEach(async () => {
   processID = await warmUp()
 })
 
-/** Makes sure that there is a session, and tells its process id. */
+/** Makes sure that there is a session, and returns its process id. */
 async function warmUp(): Promise<number> {
   const { rows } = await app.pool.query<{ pid: number }>('select pg_backend_pid() as pid')
   app.transcript.clear()
@@ -94,7 +94,7 @@ describe.each(speakers)('a transaction of $name whose session ends', (speaker) =
     expect(await app.rows()).toEqual(['next'])
   })
 
-  test('during the statement that BEGIN rides with is rolled back', async () => {
+  test('during the statement that BEGIN is piggybacked on is rolled back', async () => {
     const ran: string[] = []
     const error = await failureOf(
       speaker.block(app, async () => {
@@ -109,7 +109,7 @@ describe.each(speakers)('a transaction of $name whose session ends', (speaker) =
     expect(app.transcript.lines()).not.toContain('commit')
   })
 
-  test('just before COMMIT is never told to be committed', async () => {
+  test('just before COMMIT is never reported as committed', async () => {
     const ran: string[] = []
     const error = await failureOf(
       speaker.block(app, async () => {
@@ -157,7 +157,7 @@ async function sleeping(): Promise<void> {
 }
 
 describe.each(worlds)('$name', ({ outer, inner }) => {
-  test('a sibling that waits and a COMMIT that waits are told when the session ends', async () => {
+  test('a waiting sibling and a waiting COMMIT reject when the session ends', async () => {
     const opened = gate()
     const ended = gate()
     const nested: Promise<Error>[] = []
@@ -190,7 +190,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
   })
 })
 
-test('a client in plain hands that loses its session does not end the process', async () => {
+test('a client of pool.connect() that loses its session does not end the process', async () => {
   const client = await app.pool.connect()
   await client.query('select 1')
   await app.observer.query('select pg_terminate_backend($1)', [processID])

@@ -7,9 +7,9 @@ import { describe, expect, test } from 'vitest'
 import { useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 
-describe('a pool with a stream of its own', () => {
+describe('a pool with a custom stream', () => {
   const app = useApp({ pool: { max: 1 } })
-  test('is cancelled through such a stream', { timeout: 20000 }, async () => {
+  test('cancels statements through such a stream', { timeout: 20000 }, async () => {
     const { port, hostname } = new URL(app.url)
     let streams = 0
     class Elsewhere extends Socket {
@@ -39,7 +39,7 @@ describe('a pool with a stream of its own', () => {
 describe('a single client', () => {
   const app = useApp()
 
-  test('that is lost collects no listeners', async () => {
+  test('that has lost its connection does not collect listeners', async () => {
     const client = new Client({ connectionString: app.url })
     await client.connect()
     client.on('error', () => {})

@@ -21,7 +21,7 @@ describe('options of shared.transaction()', () => {
     expect(failure.name).toBe('InvalidArgumentError')
   })
 
-  test('timeout ends all repetitions of retry', async () => {
+  test('timeout limits all attempts of retry together', async () => {
     let tries = 0
     const failure = await failureOf(
       app.shared.transaction(
@@ -39,7 +39,7 @@ describe('options of shared.transaction()', () => {
     expect(tries).toBe(then)
   })
 
-  test('onRetry that throws leaves the conflict in front', async () => {
+  test('an error of onRetry does not replace the conflict', async () => {
     const failure = await failureOf(
       app.shared.transaction(() => app.pool.query(CONFLICT), {
         retry: {
@@ -80,7 +80,7 @@ describe('options of shared.transaction()', () => {
     expect(tries).toBe(1031)
   })
 
-  test('retry ends with an error that is its own cause', async () => {
+  test('an error that is its own cause ends retry', async () => {
     const error = new Error('a cycle')
     error.cause = error
     const failing = () => {

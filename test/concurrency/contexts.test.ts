@@ -26,7 +26,7 @@ describe('code of a request whose statement waits for another', () => {
     expect(seen).toBe('request')
   })
 
-  test('that serialises a value does, too', async () => {
+  test('that serialises a value runs in the context of the request', async () => {
     const seen: unknown[] = []
     const value = { toPostgres: () => String(seen.push(store.getStore())) }
     await inRequest(async () => {
@@ -37,7 +37,7 @@ describe('code of a request whose statement waits for another', () => {
     expect(seen).toEqual(['request'])
   })
 
-  test('is told of in the context of the request', async () => {
+  test('is reported to subscribers in the context of the request', async () => {
     const seen: unknown[] = []
     const onStart = (event: unknown): void => {
       const { control, piggybacked } = event as QueryEvent
@@ -55,7 +55,7 @@ describe('code of a request whose statement waits for another', () => {
   })
 })
 
-test("statements of Kysely's trx leave in the order of their calls", async () => {
+test("statements of Kysely's trx are sent in the order of their calls", async () => {
   for (let ticks = 0; ticks < 25; ticks++) {
     const texts = ['a', 'b', 'c', 'd', 'e'].map((letter) => `${ticks} ${letter}`)
     await app.db.transaction().execute(async (trx) => {
@@ -68,7 +68,7 @@ test("statements of Kysely's trx leave in the order of their calls", async () =>
   }
 })
 
-test('RELEASE by hand waits for a block inside, which uses the handle around it', async () => {
+test('a manual RELEASE waits for a block inside that uses the outer handle', async () => {
   const trx = await app.db.startTransaction().execute()
   const marked = await trx.savepoint('a').execute()
   const block = app.shared.within(trx, () =>

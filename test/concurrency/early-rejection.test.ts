@@ -11,7 +11,7 @@ const app = useApp()
 const boom = new Error('boom')
 
 describe.each(worlds)('$name', ({ outer, inner }) => {
-  test('all() that is caught rejects while a sibling still runs, which is kept all the same', async () => {
+  test('all() that is caught rejects while a sibling still runs, and that sibling commits', async () => {
     const goOn = gate()
     let slow: Promise<unknown> | undefined
     await outer.block(app, async () => {
@@ -33,7 +33,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
       goOn.open()
       await own
     })
-    expect(await outcomes([slow])).toEqual(['kept'])
+    expect(await outcomes([slow])).toEqual(['fulfilled'])
     expect(await app.rows()).toEqual(['slow1', 'slow2', 'p'])
     expect(app.transcript.lines()).toEqual([
       'begin',
@@ -50,7 +50,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
     ])
   })
 
-  test('the loser of a race that fails behind takes back its own work alone', async () => {
+  test('the loser of a race that fails later rolls back its own work alone', async () => {
     const goOn = gate()
     let loser: Promise<unknown> | undefined
     await outer.block(app, async () => {
@@ -74,7 +74,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
     expect(lines.at(-1)).toBe('commit')
   })
 
-  test('all() that nobody catches rolls back at once, and the sibling is told where its block began', async () => {
+  test('all() that nobody catches rolls back at once, and the error of the sibling says where its block began', async () => {
     const goOn = gate()
     let slow: Promise<Error> | undefined
     const failing = outer.block(app, async () => {
@@ -98,7 +98,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
     expect(app.transcript.lines()).toEqual(['begin', 'savepoint sp1', 'insert slow1', 'rollback'])
   })
 
-  test('one of several statements at once that fails fails all, and the transaction', async () => {
+  test('a failing statement among concurrent ones fails the transaction', async () => {
     const settled: Promise<string[]>[] = []
     const error = await failureOf(
       outer.block(app, async () => {
@@ -112,7 +112,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
     )
     expect(error).toBeInstanceOf(TransactionAbortedError)
     expect(error.cause).toMatchObject({ code: '23505' })
-    expect((await settled[0])?.[1]).not.toBe('kept')
+    expect((await settled[0])?.[1]).not.toBe('fulfilled')
     expect(await app.rows()).toEqual([])
     expect(app.transcript.lines()).not.toContain('insert d')
     expect(app.transcript.lines().at(-1)).toBe('commit')

@@ -43,7 +43,7 @@ function level(n: number, at: number): Promise<unknown> {
     if (at < depthOf(n)) {
       const deeper = await outcomes([level(n, at + 1)])
       const isLast = at + 1 === depthOf(n)
-      expect(deeper).toEqual([isLast && stumbles(n) ? 'boom' : 'kept'])
+      expect(deeper).toEqual([isLast && stumbles(n) ? 'boom' : 'fulfilled'])
       const kept = isLast && stumbles(n) ? at : depthOf(n) - (stumbles(n) ? 1 : 0)
       expect(await seenBy(n)).toEqual(notesOf(n, kept))
       expect(await transactionIds()).toEqual(ids)
@@ -68,7 +68,7 @@ test(
   { timeout: 30_000 },
   async () => {
     const results = await outcomes(numbers.map((n) => level(n, 1)))
-    expect(results).toEqual(numbers.map((n) => (fails(n) ? 'boom' : 'kept')))
+    expect(results).toEqual(numbers.map((n) => (fails(n) ? 'boom' : 'fulfilled')))
 
     const kept = numbers
       .filter((n) => !fails(n))
@@ -80,7 +80,7 @@ test(
     const transactions = Map.groupBy(app.transcript.events(), ({ transaction }) => transaction)
     expect(transactions.size).toBe(200)
     for (const events of transactions.values()) {
-      const written = events.filter(({ sql }) => sql.startsWith('insert'))
+      const written = events.filter(({ sql: text }) => text.startsWith('insert'))
       expect(
         new Set(written.map(({ parameters }) => String(parameters[0]).split('/')[0])).size,
       ).toBe(1)

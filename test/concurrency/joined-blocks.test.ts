@@ -19,7 +19,7 @@ describe('joined', () => {
   }))
 
   test.each(joining)(
-    'a block of $name that nobody awaits is not told kept when its transaction was rolled back',
+    'a block of $name that nobody awaits rejects if its transaction was rolled back',
     async ({ block }) => {
       const go = gate()
       let joined: Promise<unknown> | undefined
@@ -41,7 +41,7 @@ describe('joined', () => {
     },
   )
 
-  test('a controlled transaction is not told committed when its transaction was rolled back', async () => {
+  test('commit() of a controlled transaction rejects if its transaction was rolled back', async () => {
     let commit: (() => Promise<unknown>) | undefined
     await failureOf(
       app.db.transaction().execute(async () => {
@@ -56,7 +56,7 @@ describe('joined', () => {
     expect(settled?.status).toBe('rejected')
   })
 
-  test('a block that awaits the end of what it joined is ended, with both places', async () => {
+  test('a block that awaits the end of the transaction it joined times out, and the error names both places', async () => {
     let outer: Promise<unknown> | undefined
     let inner: Promise<unknown> | undefined
     outer = app.shared.transaction(async () => {
@@ -103,7 +103,7 @@ describe('joined', () => {
     expect(await app.rows()).toEqual(['a'])
   })
 
-  test('a block that rolls back by hand what it has joined is not told kept', async () => {
+  test('a block that manually rolls back the transaction it joined rejects', async () => {
     let inner = ''
     const failure = await failureOf(
       app.shared.transaction(async () => {

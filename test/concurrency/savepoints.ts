@@ -1,4 +1,4 @@
-/** What went over the wire between each savepoint and its end, and its end, in the order of the wire. */
+/** The inserts of each savepoint, and whether it was rolled back, in the order of the wire. */
 export function savepointsOf(lines: readonly string[]): string[][] {
   const blocks: string[][] = []
   let block: string[] | undefined
@@ -15,7 +15,7 @@ export function savepointsOf(lines: readonly string[]): string[][] {
   return blocks
 }
 
-/** The same blocks in an order that does not depend on who came first. */
+/** Sorts blocks, so that their order on the wire does not matter. */
 export function inOrder(blocks: readonly string[][]): string[][] {
   return blocks.toSorted((one, other) => (one.join() < other.join() ? -1 : 1))
 }

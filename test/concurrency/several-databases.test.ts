@@ -9,7 +9,7 @@ const one = useApp({ pool: { max: 2 }, shared: { name: 'one' } })
 const two = useApp({ pool: { max: 2 }, shared: { name: 'two' } })
 const boom = new Error('boom')
 
-/** What went over the wire to a database. Both transcripts hear of both. */
+/** The statements that one database received. Each transcript has those of both. */
 function linesOf(name: string): string[] {
   return one.transcript
     .events()
@@ -41,7 +41,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
     expect(linesOf('two')).toEqual(['begin', 'insert x', 'rollback'])
   })
 
-  test('the failure of the outer one keeps what the inner one has committed', async () => {
+  test('a failure of the outer transaction does not affect the commit of the inner one', async () => {
     const failing = outer.block(one, async () => {
       await note(outer, one, 'a')
       await inner.block(two, () => note(inner, two, 'x'))
@@ -106,7 +106,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
         await meet(1)
       }),
     ])
-    expect(results).toEqual(['boom', 'kept'])
+    expect(results).toEqual(['boom', 'fulfilled'])
     expect(await one.rows()).toEqual([])
     expect(await two.rows()).toEqual(['x'])
     expect(linesOf('one')).toEqual(['begin', 'insert a', 'rollback'])

@@ -16,7 +16,7 @@ const combinators: readonly Combine[] = [
   (promises) => Promise.race(promises),
 ]
 
-/** A block of the tree: what it wrote, whom it is in, and how it ended. */
+/** A block of the tree: its notes, its parent, and how it ended. */
 class Block {
   readonly path: string
   readonly parent: Block | undefined
@@ -28,7 +28,7 @@ class Block {
     this.parent = parent
   }
 
-  /** What must be in the table: what says that it was written, in blocks that all say so. */
+  /** The notes that must be in the table: those written in blocks that were fulfilled on all levels. */
   get rows(): string[] {
     for (let at: Block | undefined = this; at !== undefined; at = at.parent) {
       if (at.state !== 'kept') return []
@@ -96,7 +96,7 @@ class Forest {
 }
 
 test.each(worlds)(
-  'fifty siblings of $name, with blocks in blocks: what says fulfilled has its rows, what was rejected has none',
+  'fifty siblings of $name, with nested blocks: the rows of fulfilled blocks are there, those of rejected ones are not',
   { timeout: 30_000 },
   async (world) => {
     const forest = new Forest(world)

@@ -24,7 +24,10 @@ describe.each(speakers)('in a transaction of $name', (parent) => {
   describe.each(worlds)('siblings of $outer.name and $inner.name', ({ outer: one, inner: two }) => {
     test('stay apart under allSettled() when the first fails', async () => {
       await parent.block(app, async () => {
-        expect(await outcomes([block(one, 'a', boom), block(two, 'b')])).toEqual(['boom', 'kept'])
+        expect(await outcomes([block(one, 'a', boom), block(two, 'b')])).toEqual([
+          'boom',
+          'fulfilled',
+        ])
         await parent.note(app, 'p')
       })
       expect(await app.rows()).toEqual(['b1', 'b2', 'p'])
@@ -39,7 +42,10 @@ describe.each(speakers)('in a transaction of $name', (parent) => {
 
     test('stay apart under allSettled() when the second fails', async () => {
       await parent.block(app, async () => {
-        expect(await outcomes([block(one, 'a'), block(two, 'b', boom)])).toEqual(['kept', 'boom'])
+        expect(await outcomes([block(one, 'a'), block(two, 'b', boom)])).toEqual([
+          'fulfilled',
+          'boom',
+        ])
       })
       expect(await app.rows()).toEqual(['a1', 'a2'])
       const blocks = inOrder(savepointsOf(app.transcript.lines()))
@@ -50,7 +56,7 @@ describe.each(speakers)('in a transaction of $name', (parent) => {
       expect(app.transcript.lines().at(-1)).toBe('commit')
     })
 
-    test('are both gone when one fails under all() and nobody catches it', async () => {
+    test('are both rolled back when one fails under all() and nobody catches it', async () => {
       const started: Promise<unknown>[] = []
       const failing = parent.block(app, async () => {
         started.push(block(one, 'a', boom), block(two, 'b'))
@@ -64,13 +70,13 @@ describe.each(speakers)('in a transaction of $name', (parent) => {
       expect(lines.at(-1)).toBe('rollback')
     })
 
-    test('are both kept when the parent only waits for the first to come, in a race', async () => {
+    test('are both committed when the parent awaits only the winner of their race', async () => {
       const started: Promise<unknown>[] = []
       await parent.block(app, async () => {
         started.push(block(one, 'a'), block(two, 'b'))
         await Promise.race(started)
       })
-      expect(await outcomes(started)).toEqual(['kept', 'kept'])
+      expect(await outcomes(started)).toEqual(['fulfilled', 'fulfilled'])
       expect((await app.rows()).toSorted()).toEqual(['a1', 'a2', 'b1', 'b2'])
       expect(inOrder(savepointsOf(app.transcript.lines()))).toEqual([
         ['insert a1', 'insert a2'],
@@ -82,7 +88,7 @@ describe.each(speakers)('in a transaction of $name', (parent) => {
 })
 
 describe.each(worlds)('$name', ({ outer, inner }) => {
-  test('a statement of the parent waits for the nested block, whose rollback spares it', async () => {
+  test('a statement of the parent waits for the nested block, and survives its rollback', async () => {
     await outer.block(app, async () => {
       const opened = gate()
       const nested = inner.block(app, async () => {
@@ -93,7 +99,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
         throw boom
       })
       await opened.passed
-      expect(await outcomes([nested, outer.note(app, 'p')])).toEqual(['boom', 'kept'])
+      expect(await outcomes([nested, outer.note(app, 'p')])).toEqual(['boom', 'fulfilled'])
     })
     expect(await app.rows()).toEqual(['p'])
     expect(app.transcript.lines()).toEqual([
@@ -108,7 +114,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
     ])
   })
 
-  test('a statement of the parent that fails beside a nested block does not pass for a success', async () => {
+  test('a statement of the parent that fails beside a nested block fails the transaction', async () => {
     let nested: Promise<unknown> | undefined
     const error = await outer
       .block(app, async () => {
@@ -123,7 +129,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
       })
       .catch((reason: unknown) => reason)
     expect(error).toBeInstanceOf(TransactionAbortedError)
-    expect(await outcomes([nested])).toEqual(['kept'])
+    expect(await outcomes([nested])).toEqual(['fulfilled'])
     expect(await app.rows()).toEqual([])
     expect(app.transcript.lines()).toEqual([
       'begin',
@@ -140,7 +146,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
 const speakerOf = (n: number): Speaker => speakers[n % speakers.length] as Speaker
 
 describe.each(speakers)('in a transaction of $name', (parent) => {
-  test('fifty siblings of all layers keep their rows apart, and a fifth of them fails', async () => {
+  test('fifty siblings of all layers stay apart when a fifth of them fails', async () => {
     const numbers = Array.from({ length: 50 }, (_, n) => n)
     const fails = (n: number): boolean => n % 5 === 0
     await parent.block(app, async () => {
@@ -153,7 +159,9 @@ describe.each(speakers)('in a transaction of $name', (parent) => {
           if (fails(n)) throw new Error('boom')
         })
       })
-      expect(await outcomes(siblings)).toEqual(numbers.map((n) => (fails(n) ? 'boom' : 'kept')))
+      expect(await outcomes(siblings)).toEqual(
+        numbers.map((n) => (fails(n) ? 'boom' : 'fulfilled')),
+      )
     })
     const kept = numbers.filter((n) => !fails(n)).flatMap((n) => [`${n}a`, `${n}b`])
     expect((await app.rows()).toSorted()).toEqual(kept.toSorted())
@@ -167,7 +175,7 @@ describe.each(speakers)('in a transaction of $name', (parent) => {
     expect(inOrder(onTheWire)).toEqual(inOrder(asked))
   })
 
-  test('three levels of siblings: what fails takes its own with it, and nothing else', async () => {
+  test('three levels of siblings: a failing block rolls back its own work, and nothing else', async () => {
     await parent.block(app, async () => {
       const middle = [0, 1, 2].map((m) =>
         speakerOf(m).block(app, async () => {
@@ -177,11 +185,11 @@ describe.each(speakers)('in a transaction of $name', (parent) => {
               if (n === 1) throw new Error('inner')
             }),
           )
-          expect(await outcomes(inner)).toEqual(['kept', 'inner', 'kept'])
+          expect(await outcomes(inner)).toEqual(['fulfilled', 'inner', 'fulfilled'])
           if (m === 1) throw new Error('middle')
         }),
       )
-      expect(await outcomes(middle)).toEqual(['kept', 'middle', 'kept'])
+      expect(await outcomes(middle)).toEqual(['fulfilled', 'middle', 'fulfilled'])
     })
     expect((await app.rows()).toSorted()).toEqual(['0.0', '0.2', '2.0', '2.2'])
     const lines = app.transcript.lines()

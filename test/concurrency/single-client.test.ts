@@ -45,7 +45,7 @@ test('whole transactions of both layers take turns on one client', async () => {
     }),
     client.query('insert into note (text) values ($1)', ['e']),
   ])
-  expect(results).toEqual(['kept', 'boom', 'kept'])
+  expect(results).toEqual(['fulfilled', 'boom', 'fulfilled'])
   expect((await app.rows()).toSorted()).toEqual(['a', 'b', 'e'])
   const lines = app.transcript.lines()
   // a statement on its own takes its turn too, in the order in which they reach the client
@@ -64,7 +64,7 @@ test('whole transactions of both layers take turns on one client', async () => {
 })
 
 test(
-  'what wants a second client inside a transaction is refused at once',
+  'a second transaction inside a transaction is refused at once',
   { timeout: 2000 },
   async () => {
     const results = await outcomes([
@@ -75,7 +75,7 @@ test(
         })
       }),
     ])
-    expect(results).not.toEqual(['kept'])
+    expect(results).not.toEqual(['fulfilled'])
     expect(await app.rows()).toEqual([])
     expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'rollback'])
   },
@@ -110,13 +110,13 @@ test('twenty flows of all layers on one client: whole transactions take turns', 
         await layer(n + 2).note(`${n} nested`)
         if (n % 3 === 0) throw boom
       })
-      expect(await outcomes([nested])).toEqual([n % 3 === 0 ? 'boom' : 'kept'])
+      expect(await outcomes([nested])).toEqual([n % 3 === 0 ? 'boom' : 'fulfilled'])
       await setImmediate()
       await layer(n + 2).note(`${n} after`)
       if (fails(n)) throw boom
     })
   expect(await outcomes(numbers.map(flow))).toEqual(
-    numbers.map((n) => (fails(n) ? 'boom' : 'kept')),
+    numbers.map((n) => (fails(n) ? 'boom' : 'fulfilled')),
   )
 
   const kept = numbers
@@ -136,7 +136,7 @@ test('twenty flows of all layers on one client: whole transactions take turns', 
   expect(app.transcript.lines().filter((line) => line === 'begin')).toHaveLength(20)
 })
 
-test('statements of twenty flows that have no transaction wait for the transactions around them', async () => {
+test('statements without a transaction wait for the transactions of other flows', async () => {
   const results = await outcomes(
     numbers.map((n) => {
       if (n % 2 === 0) return Promise.resolve(layer(n).note(`${n}`))
@@ -147,13 +147,13 @@ test('statements of twenty flows that have no transaction wait for the transacti
       })
     }),
   )
-  expect(results).toEqual(numbers.map((n) => (n % 2 === 0 ? 'kept' : 'boom')))
+  expect(results).toEqual(numbers.map((n) => (n % 2 === 0 ? 'fulfilled' : 'boom')))
   const even = numbers.filter((n) => n % 2 === 0).map(String)
   expect((await app.rows()).toSorted()).toEqual(even.toSorted())
 })
 
 test(
-  'a flow outside that is awaited from inside is refused, since there is no second client',
+  'a block of outside() that is awaited inside a transaction is refused, since there is no second client',
   { timeout: 2000 },
   async () => {
     for (const one of layers) {
@@ -170,13 +170,13 @@ test(
 describe('a connection of Kysely on a pool of one', { timeout: 2000 }, () => {
   const pooled = useApp({ pool: { max: 1 } })
 
-  test('has its transactions on itself', async () => {
+  test('runs its transactions on itself', async () => {
     await pooled.db.connection().execute(async (connection) => {
       await sql`create temporary table here (n int)`.execute(connection)
       await connection.transaction().execute(async (trx) => {
         await sql`insert into here values (1)`.execute(trx)
         await trx.insertInto('note').values({ text: 'a' }).execute()
-        // plain objects stand in the transaction too
+        // plain objects take part in the transaction, too
         await pooled.orm.insert(notes).values({ text: 'b' })
       })
       await sql`drop table here`.execute(connection)
@@ -206,7 +206,7 @@ describe('a connection of Kysely on a pool of one', { timeout: 2000 }, () => {
     expect(pooled.transcript.lines()).toEqual(['begin', 'insert a', 'rollback', 'insert b'])
   })
 
-  test('has controlled transactions on itself', async () => {
+  test('runs controlled transactions on itself', async () => {
     await pooled.db.connection().execute(async (connection) => {
       const trx = await connection.startTransaction().execute()
       await trx.insertInto('note').values({ text: 'a' }).execute()

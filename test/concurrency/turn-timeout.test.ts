@@ -9,7 +9,7 @@ import { gate } from '../setup/gate.ts'
 const app = useApp({ shared: { turnTimeout: 60 } })
 
 describe.each(worlds)('$name', ({ outer, inner }) => {
-  test('a block that awaits its own sibling is told of both', async () => {
+  test('a block that awaits its own sibling gets an error that names both', async () => {
     let first: Promise<Error> | undefined
     let second: Promise<Error> | undefined
     await outer.block(app, async () => {
@@ -45,7 +45,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
     ])
   })
 
-  test('a statement of the parent that its open block awaits is given up, and the rest goes on', async () => {
+  test('a statement of the parent that its open block awaits times out, and the transaction goes on', async () => {
     await outer.block(app, async () => {
       const opened = gate()
       let own: Promise<Error> | undefined
@@ -69,7 +69,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
     ])
   })
 
-  test('a block that works longer than that times nobody out', async () => {
+  test('a block that keeps working for longer than the timeout times nobody out', async () => {
     await outer.block(app, async () => {
       const opened = gate()
       const nested = inner.block(app, async () => {

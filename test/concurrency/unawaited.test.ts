@@ -23,7 +23,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
       })
       await opened.passed
     })
-    expect(await outcomes([nested])).toEqual(['kept'])
+    expect(await outcomes([nested])).toEqual(['fulfilled'])
     expect(await app.rows()).toEqual(['p', 'n1', 'n2'])
     expect(app.transcript.lines()).toEqual([
       'begin',
@@ -35,7 +35,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
     ])
   })
 
-  test('a statement that nobody awaited leaves before COMMIT', async () => {
+  test('a statement that nobody awaited is sent before COMMIT', async () => {
     let forgotten: PromiseLike<unknown> | undefined
     await outer.block(app, async () => {
       await outer.note(app, 'p')
@@ -47,7 +47,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
     expect(app.transcript.lines()).toEqual(['begin', 'insert p', 'insert n', 'commit'])
   })
 
-  test('a statement that nobody awaited, and fails, fails the transaction', async () => {
+  test('a failing statement that nobody awaited fails the transaction', async () => {
     let forgotten: Promise<string[]> | undefined
     const error = await outer
       .block(app, async () => {
@@ -58,7 +58,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
       .catch((reason: unknown) => reason)
     expect(error).toBeInstanceOf(TransactionAbortedError)
     expect((error as Error).cause).toMatchObject({ code: '23505' })
-    expect((await forgotten)?.[0]).not.toBe('kept')
+    expect((await forgotten)?.[0]).not.toBe('fulfilled')
     expect(await app.rows()).toEqual([])
     expect(app.transcript.lines()).toEqual(['begin', 'insert p', 'insert p', 'commit'])
   })
@@ -82,13 +82,13 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
     })
     await expect(failing).rejects.toBe(boom)
     goOn.open()
-    expect(await outcomes([nested])).not.toEqual(['kept'])
+    expect(await outcomes([nested])).not.toEqual(['fulfilled'])
     expect(await refused).toBeInstanceOf(TransactionClosedError)
     expect(await app.rows()).toEqual([])
     expect(app.transcript.lines()).toEqual(['begin', 'savepoint sp1', 'insert n1', 'rollback'])
   })
 
-  test('a nested block that is asked for while the parent is ending is refused', async () => {
+  test('a nested block that is opened while the parent is ending is refused', async () => {
     const committing = gate()
     let late: Promise<Error> | undefined
     let nested: Promise<unknown> | undefined

@@ -34,19 +34,19 @@ describe.each(worlds)('$name', { timeout }, ({ outer, inner }) => {
     expect(errors.length).toBeGreaterThan(0)
     for (const error of errors) {
       expect(error).toBeInstanceOf(PoolExhaustedError)
-      // where the client was asked for, and where those began that hold all of them
+      // the place of the request, and the places of the transactions that hold all clients
       const places = error.message.match(/waits-for-the-pool\.test\.ts/g) ?? []
       expect(places.length).toBeGreaterThanOrEqual(4)
     }
-    expect(results.filter((result) => result === 'kept')).toHaveLength(3 - errors.length)
-    const kept = numbers.filter((n) => results[n] === 'kept')
+    expect(results.filter((result) => result === 'fulfilled')).toHaveLength(3 - errors.length)
+    const kept = numbers.filter((n) => results[n] === 'fulfilled')
     expect((await app.rows()).toSorted()).toEqual(
       kept.flatMap((n) => [`new ${n}`, `outer ${n}`]).toSorted(),
     )
     expect(app.pool.totalCount).toBeLessThanOrEqual(3)
   })
 
-  test('what waits for a client that plain code holds gets it, and is not refused', async () => {
+  test('a wait for a client that code outside transactions holds is not refused', async () => {
     const clients = await Promise.all([app.pool.connect(), app.pool.connect()])
     await outer.block(app, async () => {
       await outer.note(app, 'outer')
@@ -59,10 +59,10 @@ describe.each(worlds)('$name', { timeout }, ({ outer, inner }) => {
     expect((await app.rows()).toSorted()).toEqual(['new', 'outer'])
   })
 
-  test('a flow that is not of the transaction, but awaited in it, has the timeout of the pool', async () => {
+  test('a wait of outside code that the transaction awaits ends by the timeout of the pool', async () => {
     const clients = await Promise.all([app.pool.connect(), app.pool.connect()])
     const begun = gate()
-    // it stands outside, so nothing says that the transaction waits for it
+    // it is outside, so nothing shows that the transaction waits for it
     const other = failureOf(begun.passed.then(() => inner.block(app, () => inner.note(app, 'x'))))
     await outer.block(app, async () => {
       await outer.note(app, 'a')

@@ -11,7 +11,7 @@ const timeout = 3000
 const atLeast = (least: number): unknown =>
   expect.toSatisfy((count: number) => count >= least, `at least ${least}`)
 
-/** Waits that can not end, each with both places in its error: who waits, and for whom. */
+/** Waits that cannot end. The error names both places: the one that waits and the one that it waits for. */
 describe.each(worlds)('$name', { timeout }, ({ outer, inner }) => {
   test('a COMMIT that waits for a block which waits for it is rolled back, and says where both began', async () => {
     const finished = gate()
@@ -45,7 +45,7 @@ describe.each(worlds)('$name', { timeout }, ({ outer, inner }) => {
     ])
   })
 
-  test('a flow outside that is awaited from inside, on a pool of one, is refused at once', async () => {
+  test('a block of outside() that is awaited inside, on a pool of one, is refused at once', async () => {
     const refused: Error[] = []
     await outer.block(app, async () => {
       await outer.note(app, 'p')
@@ -66,7 +66,7 @@ describe.each(worlds)('$name', { timeout }, ({ outer, inner }) => {
     expect(app.transcript.lines()).toEqual(['begin', 'insert p', 'insert q', 'commit'])
   })
 
-  test('a statement that works for longer than the timeout times nobody out', async () => {
+  test('a statement that runs for longer than the timeout times nobody out', async () => {
     await outer.block(app, async () => {
       const opened = gate()
       const nested = inner.block(app, async () => {
@@ -84,7 +84,7 @@ describe.each(worlds)('$name', { timeout }, ({ outer, inner }) => {
 })
 
 describe.each(speakers)('on a pool of one, $name', { timeout }, (speaker) => {
-  test('waits for a client that plain code holds, since that will give it back', async () => {
+  test('waits for a client that code outside transactions holds, since it will be released', async () => {
     const client = await app.pool.connect()
     const waiting = speaker.block(app, () => speaker.note(app, 'a'))
     await client.query('select 1')

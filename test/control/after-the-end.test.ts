@@ -13,7 +13,7 @@ const INSERT = 'insert into note (text) values ($1)'
 
 type Leak = () => PromiseLike<unknown>
 
-/** What escapes from a transaction that has ended: its handles, and code that still stands in it. */
+/** Leaks of a transaction that has ended: its handles, and code that still runs in its context. */
 const leaks: { readonly [name: string]: () => Promise<Leak> } = {
   'a tx of Drizzle': () =>
     app.orm.transaction(async (tx) => {
@@ -80,7 +80,7 @@ async function leakFromScope(speaker: number, nested = false): Promise<Leak> {
 }
 
 describe.each(Object.entries(leaks))('%s', (_, leak) => {
-  test('is refused while another request uses the same client, with where its transaction began', async () => {
+  test('is refused while another request uses the same client, and the error says where its transaction began', async () => {
     const late = await leak()
     let error: Error | undefined
     app.transcript.clear()
@@ -158,7 +158,7 @@ const rollbacks: { readonly [name: string]: () => Promise<Leak> } = {
 }
 
 describe.each(Object.entries(rollbacks))('a ROLLBACK after the end by %s', (_, leak) => {
-  test('leaves the client with the request that has it now', async () => {
+  test('does not take the client from the request that has it now', async () => {
     const late = await leak()
     app.transcript.clear()
     await app.orm.transaction(async (tx) => {
@@ -172,7 +172,7 @@ describe.each(Object.entries(rollbacks))('a ROLLBACK after the end by %s', (_, l
   })
 })
 
-describe('a client that was given back', () => {
+describe('a released client', () => {
   let client: PoolClient
   beforeEach(async () => {
     client = await app.pool.connect()
@@ -189,12 +189,12 @@ describe('a client that was given back', () => {
     expect(await app.rows()).toEqual(['b'])
   })
 
-  test('can not be given back again', () => {
+  test('cannot be released again', () => {
     expect(() => client.release()).toThrow('already been released')
   })
 })
 
-test('a client that was given back inside a transaction is refused in it too', async () => {
+test('a client that was released inside a transaction is refused there, too', async () => {
   await app.orm.transaction(async (tx) => {
     const client = await app.pool.connect()
     client.release()

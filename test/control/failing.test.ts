@@ -7,7 +7,7 @@ import { failureOf } from '../setup/failure.ts'
 import { type Speaker, speakers, worlds } from '../setup/worlds.ts'
 
 for (const lazy of [true, false]) {
-  describe(lazy ? 'control statements that ride' : 'control statements of their own', () => {
+  describe(lazy ? 'deferred control commands' : 'control commands that are not deferred', () => {
     const app = useApp({ pool: { max: 1 }, shared: { lazy } })
 
     const insert = (name: string) => ({
@@ -15,7 +15,7 @@ for (const lazy of [true, false]) {
       values: [name],
     })
 
-    /** Leaves the pool's client, behind the bridge, where BEGIN fails. */
+    /** Leaves the only client in an aborted transaction that the bridge does not know of: BEGIN fails. */
     async function spoil(): Promise<void> {
       const client = await app.shared.withClient((physical) => physical)
       await client.query('begin')
@@ -23,7 +23,7 @@ for (const lazy of [true, false]) {
     }
 
     describe.each(speakers)('of $name', (speaker: Speaker) => {
-      test('a BEGIN that fails lets nothing run, and the client is given up', async () => {
+      test('a BEGIN that fails lets nothing run, and its client is closed', async () => {
         const ran: string[] = []
         await spoil()
         const error = await failureOf(
@@ -40,7 +40,7 @@ for (const lazy of [true, false]) {
         expect(await app.rows()).toEqual(['next'])
       })
 
-      test('a BEGIN that fails is no success, though the error was swallowed', async () => {
+      test('a BEGIN that fails fails the transaction even if its error is swallowed', async () => {
         await spoil()
         const error = await failureOf(
           speaker.block(app, async () => {
@@ -56,7 +56,7 @@ for (const lazy of [true, false]) {
     })
 
     describe.each(worlds)('in $name', ({ outer, inner }) => {
-      test('a RELEASE that fails, since the savepoint is gone, leaves nothing behind', async () => {
+      test('a RELEASE that fails because the savepoint is gone rolls back the transaction', async () => {
         const error = await failureOf(
           outer.block(app, async () => {
             await outer.note(app, 'p')
@@ -72,7 +72,7 @@ for (const lazy of [true, false]) {
         expect(app.transcript.lines().at(-1)).toBe('rollback')
       })
 
-      test('a ROLLBACK TO that fails leaves the block its own error, and nothing is kept', async () => {
+      test('a ROLLBACK TO that fails does not replace the error of its block, and the transaction is rolled back', async () => {
         const boom = new Error('boom')
         const error = await failureOf(
           outer.block(app, async () => {
@@ -91,7 +91,7 @@ for (const lazy of [true, false]) {
         expect(await app.rows()).toEqual([])
       })
 
-      test('a nested block is not run where withClient() has left the transaction aborted', async () => {
+      test('a nested block does not run if withClient() has left the transaction aborted', async () => {
         const ran: string[] = []
         const error = await failureOf(
           outer.block(app, async () => {
@@ -114,10 +114,10 @@ for (const lazy of [true, false]) {
   })
 }
 
-// What the server refuses as BEGIN stands for one that a request to cancel has hit: nothing of what
-// comes behind it may run outside the transaction that it was meant for.
+// A BEGIN that the server does not understand stands for one that a CancelRequest has hit: no statement
+// behind it may run outside its transaction.
 for (const lazy of [true, false]) {
-  describe(lazy ? 'a BEGIN that rides, and fails' : 'a BEGIN of its own that fails', () => {
+  describe(lazy ? 'a deferred BEGIN that fails' : 'a BEGIN that fails and was not deferred', () => {
     const app = useRefusingApp(lazy)
     beforeEach(() => refuse('begin'))
 
@@ -125,7 +125,7 @@ for (const lazy of [true, false]) {
     const slow = { text: 'insert into note (text) values ($1), (pg_sleep(0)::text)', values: ['a'] }
     const insert = { text: 'insert into note (text) values ($1)', values: ['b'] }
 
-    test('takes with it the statement that waits behind its own', async () => {
+    test('fails the statement that waits behind the first one, too', async () => {
       let second: Promise<Error> | undefined
       const error = await failureOf(
         app.shared.transaction(async () => {
@@ -163,10 +163,10 @@ for (const lazy of [true, false]) {
       expect(await app.rows()).toEqual([])
     })
 
-    test('by hand lets nothing run that was sent behind it', async () => {
+    test('that was sent manually lets nothing run behind it', async () => {
       const client = await app.pool.connect()
       const sent = ['begin', insert, insert, 'commit'].map((text) => client.query(text as string))
-      // who waits for all of them hears of the first error first
+      // Promise.all rejects with the first error
       expect(await failureOf(Promise.all(sent))).toMatchObject({ code: '42601' })
       const answers = await Promise.allSettled(sent)
       client.release()
@@ -174,7 +174,7 @@ for (const lazy of [true, false]) {
       expect(await app.rows()).toEqual([])
     })
 
-    test('of a Kysely statement that was to be cancelled takes the others with it', async () => {
+    test('of an aborted Kysely statement fails the others, too', async () => {
       const controller = new AbortController()
       const failing = app.db
         .transaction()

@@ -13,7 +13,7 @@ const unserialisable = {
 }
 
 describe.each(speakers)('the first statement in a transaction of $name', (speaker) => {
-  test('that has a value which can not be serialised is not sent, and BEGIN rides with the next', async () => {
+  test('with a value that cannot be serialised is not sent, and BEGIN is piggybacked on the next', async () => {
     await speaker.block(app, async () => {
       const error = await failureOf(app.pool.query(INSERT, [unserialisable]))
       expect(error.message).toBe('no such value')
@@ -23,7 +23,7 @@ describe.each(speakers)('the first statement in a transaction of $name', (speake
     expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'commit'])
   })
 
-  test('two such values and nothing else: nothing is sent at all', async () => {
+  test('and the only other one are not sent if neither value can be serialised', async () => {
     await speaker.block(app, async () => {
       await failureOf(app.pool.query(INSERT, [unserialisable]))
       await failureOf(app.pool.query({ name: 'bad', text: INSERT, values: [unserialisable] }))
@@ -32,7 +32,7 @@ describe.each(speakers)('the first statement in a transaction of $name', (speake
     expect(await app.rows()).toEqual([])
   })
 
-  test('such a value in a savepoint leaves BEGIN and SAVEPOINT for the next', async () => {
+  test('with such a value in a savepoint leaves BEGIN and SAVEPOINT for the next', async () => {
     await speaker.block(app, () =>
       speaker.block(app, async () => {
         await failureOf(app.pool.query(INSERT, [unserialisable]))
@@ -43,7 +43,7 @@ describe.each(speakers)('the first statement in a transaction of $name', (speake
     expect(app.transcript.lines()).toEqual(['begin', 'savepoint sp1', 'insert a', 'commit'])
   })
 
-  test('values that are no array are refused as pg does', async () => {
+  test('with values that are no array is refused as by pg', async () => {
     await speaker.block(app, async () => {
       const error = await failureOf(app.pool.query({ text: INSERT, values: 'a' } as never))
       expect(error.message).toContain('must be an array')
@@ -63,7 +63,7 @@ describe.each(speakers)('the first statement in a transaction of $name', (speake
     expect(app.transcript.lines()).toEqual(['begin', 'insert', 'commit'])
   })
 
-  test('of several commands of which one fails takes all with it', async () => {
+  test('of several commands fails as a whole if one of them fails', async () => {
     const error = await failureOf(
       speaker.block(app, () => app.pool.query(`insert into note (text) values ('a'); select 1/0`)),
     )
@@ -97,7 +97,7 @@ describe.each(speakers)('the first statement in a transaction of $name', (speake
     expect(app.transcript.lines()).toEqual(['begin', 'insert', 'commit'])
   })
 
-  test('gives its rows as arrays where that is asked for', async () => {
+  test('returns its rows as arrays if asked to', async () => {
     await speaker.block(app, async () => {
       const { rows } = await app.pool.query({ text: `select 1 as a, 2 as a`, rowMode: 'array' })
       expect(rows).toEqual([[1, 2]])
@@ -106,7 +106,7 @@ describe.each(speakers)('the first statement in a transaction of $name', (speake
     expect(await app.rows()).toEqual([])
   })
 
-  test('that copies from a client which has nothing to give fails, and only that', async () => {
+  test('that is a COPY FROM STDIN without data fails its transaction, and not the next one', async () => {
     const error = await failureOf(
       speaker.block(app, () => app.pool.query('copy note (text) from stdin')),
     )
@@ -143,7 +143,7 @@ describe.each(speakers)('the first statement in a transaction of $name', (speake
     ])
   })
 
-  test('of a savepoint that runs into its own timeout is taken back to the savepoint', async () => {
+  test('of a savepoint that runs into its own timeout is rolled back to the savepoint', async () => {
     const slow = {
       text: `insert into note (text) select 'slow' from pg_sleep(0.2)`,
       query_timeout: 20,

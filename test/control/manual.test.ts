@@ -9,7 +9,7 @@ import { speakers, worlds } from '../setup/worlds.ts'
 
 const app = useApp()
 
-/** The ways to send a text by hand inside a block. */
+/** The ways to send a text manually inside a block. */
 const ways: { readonly [name: string]: (text: string) => Promise<unknown> } = {
   'the pool': (text) => app.pool.query(text),
   Drizzle: (text) => Promise.resolve(app.orm.execute(raw.raw(text))),
@@ -57,7 +57,7 @@ describe.each(Object.entries(ways))('by %s', (_, send) => {
       ])
     })
 
-    test('a ROLLBACK ends all, and the block that holds it rejects', async () => {
+    test('a ROLLBACK ends the whole transaction, and its blocks reject', async () => {
       const late: Error[] = []
       const failing = outer.block(app, async () => {
         await outer.note(app, 'a')
@@ -128,7 +128,7 @@ describe('on a client of its own', () => {
     expect(app.transcript.lines().at(-1)).toBe('commit')
   })
 
-  test('a rollback to the inner of two savepoints of one name keeps what stands before it', async () => {
+  test('a rollback to the inner of two savepoints of one name keeps the work before it', async () => {
     const client = await app.pool.connect()
     for (const text of [
       'begin',
@@ -146,7 +146,7 @@ describe('on a client of its own', () => {
     expect(app.transcript.lines().at(-1)).toBe('commit')
   })
 
-  test('statements that are not awaited leave in their order, around COMMIT too', async () => {
+  test('statements that are not awaited are sent in their order, around COMMIT, too', async () => {
     expect(await sendAll(['begin', insert('a'), 'commit', insert('b')])).toEqual([
       'BEGIN',
       'INSERT',
@@ -157,7 +157,7 @@ describe('on a client of its own', () => {
     expect(app.transcript.lines()).toEqual(['begin', 'insert', 'commit', 'insert'])
   })
 
-  test('a BEGIN that does not await the COMMIT before it leaves behind it', async () => {
+  test('a BEGIN that does not await the COMMIT before it is sent behind it', async () => {
     const texts = ['begin', insert('a'), 'commit', 'begin', insert('b'), 'rollback']
     expect(await sendAll(texts)).toEqual([
       'BEGIN',
@@ -178,7 +178,7 @@ describe('on a client of its own', () => {
     ])
   })
 
-  test('a client given back behind a COMMIT that nobody awaited has committed', async () => {
+  test('a client that is released behind a COMMIT that nobody awaited has committed', async () => {
     const client = await app.pool.connect()
     await client.query('begin')
     await client.query(insert('a'))
@@ -189,7 +189,7 @@ describe('on a client of its own', () => {
     expect(app.transcript.lines()).toEqual(['begin', 'insert', 'commit'])
   })
 
-  test('given back with its transaction open, the client is closed and the work gone', async () => {
+  test('a client that is released with an open transaction is closed, and the work is rolled back', async () => {
     const client = await app.pool.connect()
     await client.query('begin')
     await client.query(insert('a'))
@@ -214,7 +214,7 @@ async function sendAll(texts: readonly string[]): Promise<string[]> {
   }
 }
 
-test('a ROLLBACK by hand while COMMIT is on its way neither undoes nor gives the client away', async () => {
+test('a manual ROLLBACK while COMMIT is in flight neither rolls back nor releases the client', async () => {
   const slow = gate()
   await app.observer.query(`
     create function nap() returns trigger language plpgsql as $$
@@ -234,7 +234,7 @@ test('a ROLLBACK by hand while COMMIT is on its way neither undoes nor gives the
   expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'commit'])
 })
 
-test('what is sent behind a COMMIT AND CHAIN that turned out a rollback is in the next transaction', async () => {
+test('a statement behind a COMMIT AND CHAIN that was answered with ROLLBACK is in the next transaction', async () => {
   const client = await app.pool.connect()
   await client.query('begin')
   await failureOf(client.query('select 1 / 0'))

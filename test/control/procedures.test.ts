@@ -25,7 +25,7 @@ describe.each(speakers)('a procedure that commits, in a transaction of $name,', 
     expect(await app.rows()).toEqual([])
   })
 
-  test('is refused also where BEGIN rides with it, and costs a savepoint alone', async () => {
+  test('is refused also if BEGIN is piggybacked on it, and fails its savepoint alone', async () => {
     await speaker.block(app, async () => {
       const nested = speaker.block(app, () => app.pool.query(`call keep('b')`))
       expect(await failureOf(nested)).toMatchObject({ code: '2D000' })

@@ -5,12 +5,12 @@ import { speakers } from '../setup/worlds.ts'
 
 const app = useApp({ pool: { max: 1 } })
 
-// The server often sends the error in a packet of its own, before it says where the transaction
-// stands. Not each time: hence many tries.
+// The server often, but not always, sends the error in a packet before that of ReadyForQuery, which
+// reports the status of the transaction: hence many tries.
 const tries = Array.from({ length: 30 }, (_, n) => n)
 const BROKEN = 'begin; select 1/0'
 
-test('a text that fails in a transaction of its own leaves the pool nothing of that', async () => {
+test('a text that fails in its own transaction does not leave that to the next user of the client', async () => {
   for (const n of tries) {
     expect(await failureOf(app.pool.query(BROKEN))).toMatchObject({ code: '22012' })
     await app.pool.query('insert into note (text) values ($1)', [String(n)])

@@ -10,7 +10,7 @@ const INSERT = 'insert into note (text) values ($1)'
 
 type Answer = (error: Error | null | undefined, result?: QueryResult) => void
 
-/** A promise for what a callback is given. */
+/** A promise for the arguments of a callback. */
 function answered(call: (answer: Answer) => unknown): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const given = call((error) => {
@@ -140,7 +140,7 @@ test('a callback in the configuration is called by a single client, too', async 
 })
 
 describe('outside a transaction', () => {
-  test('the style of callbacks carries a whole transaction', async () => {
+  test('callbacks can run a whole transaction', async () => {
     await new Promise<void>((resolve, reject) => {
       app.pool.connect((error, client, done) => {
         const lent = client as PoolClient
@@ -173,7 +173,7 @@ describe('outside a transaction', () => {
     expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'commit'])
   })
 
-  test('what a callback throws is nobody else’s', async () => {
+  test('an error that a callback throws reaches nobody else', async () => {
     const boom = new Error('boom')
     const listeners = process.listeners('uncaughtException')
     process.removeAllListeners('uncaughtException')
@@ -188,7 +188,7 @@ describe('outside a transaction', () => {
     expect(app.transcript.lines()).toEqual(['insert a', 'insert b'])
   })
 
-  test('the callback of a client that could not be given gets the error', async () => {
+  test('the callback of pool.connect() gets the error if there is no client', async () => {
     const { pool } = app
     const clients = await Promise.all([pool.connect(), pool.connect()])
     const third = new Promise<string>((resolve) => {

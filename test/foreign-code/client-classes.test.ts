@@ -6,7 +6,7 @@ import { speakers } from '../setup/worlds.ts'
 
 const INSERT = 'insert into note (text) values ($1)'
 
-/** A client of the user's own, with methods that send. */
+/** A custom client class, with methods that send. */
 class NotingClient extends Client {
   asked = 0
   told: Promise<unknown> | undefined
@@ -42,7 +42,7 @@ class NotingClient extends Client {
   }
 }
 
-/** What is put on the client itself, by who makes it ready. */
+/** Adds a method to the client itself. */
 function equip(client: object): void {
   Object.assign(client, {
     async noteOfItself(this: PoolClient, text: string) {
@@ -51,7 +51,7 @@ function equip(client: object): void {
   })
 }
 
-/** What is put on the class of pg, for all of its clients. */
+/** A method that is added to the class of pg, for all clients. */
 async function noteOfPg(this: PoolClient, text: string): Promise<void> {
   await this.query(INSERT, [text])
 }
@@ -88,8 +88,8 @@ const ways: readonly { name: string; note: (client: Noting, text: string) => Pro
     { name: 'a method of the client alone', note: (client, text) => client.noteOfItself(text) },
   ]
 
-describe.each(ways)('what $name of a client of one’s own class sends', ({ note }) => {
-  test('is in the transaction that was begun by hand', async () => {
+describe.each(ways)('a statement that $name of a custom client class sends', ({ note }) => {
+  test('is in the transaction that was begun manually', async () => {
     const run = (pool: Pool): Promise<void> =>
       lent(pool, async (client) => {
         await client.query('begin')
@@ -176,7 +176,7 @@ test('a method of pg that the class overrides is called on the client that was l
   expect(await app.rows()).toEqual([])
 })
 
-test('a method that moves the transaction moves the stack', async () => {
+test('control commands that a method sends move the stack', async () => {
   await lent(app.pool, async (client) => {
     await client.query('begin')
     await client.noteTwice('a')
@@ -216,13 +216,13 @@ test('a method that needs a private field fails before it sends, and the transac
     expect(await failureOf(client.noteSecretly())).toBeInstanceOf(TypeError)
     await client.query('commit')
   })
-  // where it has the physical client it works
+  // it works on the physical client
   await app.shared.withClient((client) => (client as unknown as Noting).noteSecretly())
   expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'commit'])
   expect(await app.rows()).toEqual(['a', 'secret'])
 })
 
-test('what a method notes on its client stays there, and the rest of it works as ever', async () => {
+test('a property that a method sets on its client stays there, and the other members work', async () => {
   const asked = (pool: Pool): Promise<unknown[]> =>
     lent(pool, async (client) => {
       const before = client.asked

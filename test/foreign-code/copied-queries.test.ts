@@ -6,8 +6,8 @@ import { speakers } from '../setup/worlds.ts'
 import { fatesOf } from '../setup/outcomes.ts'
 import { joining, note, useRecordedApp } from '../setup/recorded-app.ts'
 
-// Somebody has wrapped `query()` of the clients, and gives on a copy of what that is given. What rides
-// with a query can not ride with a copy of it, so that must not run.
+// The application has wrapped `query()` of its clients, and passes on a copy of its argument. Deferred
+// commands cannot be piggybacked on the copy of a query, so the copy must not run.
 
 interface Sent {
   readonly text: string
@@ -17,19 +17,19 @@ interface Sent {
 
 let copies = true
 
-/** Ways to copy what is to be sent. */
+/** Ways to copy a query. */
 const ways: readonly { name: string; copy: (sent: Sent) => object | string }[] = [
   { name: 'spreads it', copy: (sent) => ({ ...sent, text: `${sent.text} /* app */` }) },
-  { name: 'takes what it knows', copy: ({ text, values }) => ({ text, values }) },
-  { name: 'gives on its text alone', copy: ({ text }) => text },
+  { name: 'copies known properties', copy: ({ text, values }) => ({ text, values }) },
+  { name: 'passes on its text alone', copy: ({ text }) => text },
   {
-    name: 'writes a text of its own',
+    name: 'changes its text',
     copy: (sent) => ({ ...sent, text: sent.text.replace('note', 'public.note') }),
   },
   { name: 'maps its values', copy: (sent) => ({ ...sent, values: sent.values?.map(String) }) },
 ]
 
-/** Has the clients of an application give on copies. */
+/** Makes the clients of an application pass on copies. */
 function copyAt({ pool }: App, copy: (sent: Sent) => object | string): void {
   pool.on('connect', (client: PoolClient) => {
     const query = client.query.bind(client) as (...args: unknown[]) => unknown
@@ -63,7 +63,7 @@ describe.each(joining)('with $name', ({ options }) => {
       expect(await app.rows()).toEqual([])
     })
 
-    test('sends nothing of what is issued together, and tells each', async () => {
+    test('sends no statement of those issued together, and rejects each', async () => {
       const fates = await app.shared.transaction(() =>
         fatesOf(['a', 'b', 'c'].map((text) => note(app, text))),
       )
@@ -72,7 +72,7 @@ describe.each(joining)('with $name', ({ options }) => {
       expect(await app.rows()).toEqual([])
     })
 
-    test('sends nothing of a batch, and tells of it', async () => {
+    test('sends nothing of a batch, and rejects it', async () => {
       const batch = app.shared.batch([
         app.db.insertInto('note').values({ text: 'a' }),
         app.db.insertInto('note').values({ text: 'b' }),
@@ -93,7 +93,7 @@ describe.each(joining)('with $name', ({ options }) => {
       expect(trips()).toBe(0)
     })
 
-    test('costs what was copied, where the rest is not', async () => {
+    test('fails only the statements that were copied', async () => {
       const fates = await app.shared.transaction(async () => {
         const copied = await fatesOf([note(app, 'a')])
         copies = false
@@ -104,7 +104,7 @@ describe.each(joining)('with $name', ({ options }) => {
       expect(await app.rows()).toEqual(['b'])
     })
 
-    test('is told that COMMIT was one, where that was copied', async () => {
+    test('commits if only COMMIT was copied', async () => {
       copies = false
       await app.shared.transaction(async () => {
         await note(app, 'a')
@@ -114,7 +114,7 @@ describe.each(joining)('with $name', ({ options }) => {
       expect(await app.rows()).toEqual(['a'])
     })
 
-    test('is told of values that are no list as without it', async () => {
+    test('gets the same error for values that are no array', async () => {
       const values = 'a' as unknown as unknown[]
       const failing = app.shared.transaction(() => {
         copies = false
@@ -128,7 +128,7 @@ describe.each(joining)('with $name', ({ options }) => {
 describe.each(joining)('with $name', ({ options }) => {
   const { app, sent, clear } = useRecordedApp(options)
 
-  test('what query() changes in place is sent so, and what it sends of its own in front', async () => {
+  test('a query that query() changes in place is sent so, behind the statements that query() itself sends', async () => {
     const seen: unknown[] = []
     app.pool.on('connect', (client: PoolClient) => {
       const query = client.query.bind(client) as (...args: unknown[]) => unknown

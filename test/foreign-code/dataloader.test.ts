@@ -9,7 +9,7 @@ import { gate } from '../setup/gate.ts'
 
 const app = useApp({ shared: { turnTimeout: 60 } })
 
-/** How a layer reads the notes of a batch. DataLoader calls it where the first caller stands. */
+/** Read the notes of a batch. DataLoader calls them in the context of the first caller. */
 const readers = {
   // an awaited builder leaves no trace of who awaits it, a called one does
   drizzle: (texts: readonly string[]) =>
@@ -25,7 +25,7 @@ const readers = {
 type Reader = (typeof readers)[keyof typeof readers]
 type Loader = DataLoader<string, string>
 
-/** A loader that tells of each text whether it is there. `after` holds the batches back. */
+/** A loader of notes by their text. It defers its batches until `after`. */
 function make(read: Reader, after?: Promise<void>): Loader {
   return new DataLoader<string, string>(
     async (texts) => {
@@ -69,7 +69,7 @@ describe.each(cases)('in a transaction of %s, a DataLoader on %s', (_, __, speak
     },
   )
 
-  test('sees in a savepoint what that has written, and no more of it after its rollback', async () => {
+  test('sees the work of a savepoint inside it, and not after its rollback', async () => {
     const loader = make(read)
     await speaker.block(app, async () => {
       const nested = speaker.block(app, async () => {
@@ -107,7 +107,7 @@ describe.each(cases)('in a transaction of %s, a DataLoader on %s', (_, __, speak
     expect((await app.rows()).toSorted()).toEqual(['a', 'a2', 'b', 'b2'])
   })
 
-  test('whose batch leaves after the end is refused, with where the transaction began', async () => {
+  test('whose batch is sent after the end is refused, and the error says where the transaction began', async () => {
     const ended = gate()
     const loader = make(read, ended.passed)
     let late: Promise<Error> | undefined
@@ -123,7 +123,7 @@ describe.each(cases)('in a transaction of %s, a DataLoader on %s', (_, __, speak
     expect(await app.rows()).toEqual(['a'])
   })
 
-  test('whose batch stands in the parent, while an open block awaits it, is ended with both places', async () => {
+  test('whose batch runs in the parent while an open block awaits it times out, and the error names both places', async () => {
     const loader = make(read)
     await speaker.block(app, async () => {
       const opened = gate()

@@ -8,7 +8,7 @@ import { gate } from '../setup/gate.ts'
 
 const app = useApp()
 
-/** An emitter whose listener writes what it hears, and what became of that. */
+/** An emitter whose listener writes each note, and the results of that. */
 class Writer extends EventEmitter {
   readonly written: Promise<unknown>[] = []
 
@@ -26,7 +26,7 @@ class Writer extends EventEmitter {
 }
 
 describe.each(worlds)('$name', ({ outer, inner }) => {
-  test('a listener stands where the event is emitted, wherever it was added', async () => {
+  test('a listener runs in the context of emit(), wherever it was added', async () => {
     const before = new Writer(inner)
     let inside: Writer | undefined
     const failing = outer.block(app, async () => {
@@ -48,7 +48,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
     ])
   })
 
-  test('an event of one transaction is written in that, though another one listens', async () => {
+  test('a listener that one transaction added runs in the transaction that emits', async () => {
     const [listening, emitted] = [gate(), gate()]
     let writer: Writer | undefined
     await Promise.all([

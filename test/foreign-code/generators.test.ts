@@ -15,7 +15,7 @@ async function* writer(speaker: Speaker, ...texts: string[]): AsyncGenerator<str
 }
 
 describe.each(worlds)('$name', ({ outer, inner }) => {
-  test('an async generator stands where it is read: made outside, read inside', async () => {
+  test('an async generator runs where it is read: made outside, read inside', async () => {
     const made = writer(inner, 'a', 'b')
     const failing = outer.block(app, async () => {
       for await (const text of made) expect(text).toMatch(/[ab]/)
@@ -27,7 +27,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
     expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'insert b', 'rollback'])
   })
 
-  test('made inside, read outside: it is in no transaction', async () => {
+  test('an async generator that is made inside and read outside is in no transaction', async () => {
     let made: AsyncGenerator<string> | undefined
     const failing = outer.block(app, async () => {
       made = writer(inner, 'a', 'b')
@@ -46,7 +46,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
     ])
   })
 
-  test('read in the one block and then in the other, each note is in the block that asked for it', async () => {
+  test('an async generator that is read in two blocks writes each note in the block that asked for it', async () => {
     const made = writer(inner, 'a', 'b', 'c')
     await outer.block(app, async () => {
       await made.next()
@@ -70,7 +70,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
     ])
   })
 
-  test('read in a nested block it writes there, between the statements of its reader', async () => {
+  test('an async generator that is read in a nested block writes there, between the statements of its reader', async () => {
     const seen: string[] = []
     await outer.block(app, async () => {
       await inner.block(app, async () => {
@@ -102,7 +102,7 @@ test('a generator on a handle of an ended transaction is refused, wherever it is
   expect(app.transcript.lines()).toEqual([])
 })
 
-test('a stream of Kysely that was begun in a transaction can not be read on after it', async () => {
+test('a stream of Kysely that was begun in a transaction cannot be read on after it', async () => {
   await app.pool.query(`insert into note (text) values ('a'), ('b'), ('c')`)
   app.transcript.clear()
   const stream = await app.orm.transaction(async () => {

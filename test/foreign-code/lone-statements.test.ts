@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 
-// Statements outside any transaction, on clients and pools to which something has happened.
+// Statements outside transactions, on clients and pools that have been changed or have failed.
 
 const app = useApp({ unheard: true })
 let shared: SharedConnection[] = []
@@ -83,7 +83,7 @@ describe.each([
   })
 
   test.each([{}, { pipeline: true }, { query_timeout: 1000 }])(
-    'a value that can not be serialised fails once, also where the server refuses the rest (%o)',
+    'a value that cannot be serialised fails once, even if the server refuses the statement, too (%o)',
     async (config) => {
       await withPool(config, async (pool) => {
         const value: Record<string, unknown> = {}
@@ -95,7 +95,7 @@ describe.each([
     },
   )
 
-  test('a wrapped query() that calls back, and answers as well, is heard once', async () => {
+  test('a wrapped query() that calls back and returns a promise, too, settles once', async () => {
     await withPool({}, async (pool) => {
       pool.on('connect', (client: PoolClient) => {
         const query: Wide = client.query.bind(client)
@@ -118,7 +118,7 @@ describe.each([
     })
   })
 
-  test('a class of queries that throws rejects, and leaves the client where it was', async () => {
+  test('a Query class whose constructor throws rejects, and the client stays in use', async () => {
     class Picky extends Query {
       constructor(config: string) {
         super(config)
@@ -134,7 +134,7 @@ describe.each([
     })
   })
 
-  test("what a listener for the pool's releases throws, the sender is told", async () => {
+  test("an error of the pool's release listener rejects the statement", async () => {
     const pool = new Pool({ connectionString: app.url, max: 1 })
     share(pool)
     const clients: PoolClient[] = []
@@ -147,7 +147,7 @@ describe.each([
     await (clients[0] as unknown as Client).end()
   })
 
-  test('what is sent to a new client when it connects goes first, without a warning', async () => {
+  test('a statement of a connect listener is sent first, without a warning', async () => {
     class Setting extends Client {
       constructor(config: ClientConfig) {
         super(config)
@@ -164,7 +164,7 @@ describe.each([
     })
   })
 
-  test('a client is kept where a type parser fails, and then the server', async () => {
+  test('a client stays in use after errors of a type parser and then of the server', async () => {
     await withPool({ query_timeout: 1000 }, async (pool) => {
       const pid = await pidOf(pool)
       const types = {
@@ -179,7 +179,7 @@ describe.each([
     })
   })
 
-  test('a client that comes when the sender was told that none does is not used', async () => {
+  test('a client that arrives after the request was rejected is not used', async () => {
     const prepare = (pool: Pool): void => {
       const connect = pool.connect.bind(pool) as () => Promise<PoolClient>
       let isSlow = true
@@ -210,7 +210,7 @@ describe.each([
     )
   })
 
-  test('a single client can be used by hand in withClient()', async () => {
+  test('a single client can be used directly in withClient()', async () => {
     await withOneClient(async (client) => {
       const one = share(client)
       const results = await Promise.all([
@@ -221,7 +221,7 @@ describe.each([
     })
   })
 
-  test('a single client that was ended refuses what comes then', async () => {
+  test('a single client that was ended refuses later statements', async () => {
     const client = new Client({ connectionString: app.url })
     await client.connect()
     share(client)

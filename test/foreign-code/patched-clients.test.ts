@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { useApp } from '../setup/app.ts'
 import { places } from '../setup/worlds.ts'
 
-// one client, so that what stays on it is found
+// one client, so that a patch that stays on it is found
 const app = useApp({ pool: { max: 1 } })
 const INSERT = 'insert into note (text) values ($1)'
 
@@ -52,7 +52,7 @@ describe.each(places)('a client of the pool, $name,', (place) => {
     expect(await app.rows()).toEqual(['a', 'b'])
   })
 
-  test('has its own methods again where a patch is deleted', async () => {
+  test('has its own methods again after a patch is deleted', async () => {
     await place.run(app, async () => {
       const client = (await app.pool.connect()) as unknown as Patched
       const { query, release } = client
@@ -70,7 +70,7 @@ describe.each(places)('a client of the pool, $name,', (place) => {
     expect(await app.rows()).toEqual(['a'])
   })
 
-  test('is not patched by what is put on an object that inherits from it', async () => {
+  test('is not patched by methods of an object that inherits from it', async () => {
     const asked: unknown[] = []
     await place.run(app, async () => {
       const client = await app.pool.connect()
@@ -88,7 +88,7 @@ describe.each(places)('a client of the pool, $name,', (place) => {
     expect(await app.rows()).toEqual(['a', 'b'])
   })
 
-  test('keeps what else is written on it, for whoever has it next', async () => {
+  test('keeps other properties, for its next user', async () => {
     await place.run(app, async () => {
       const first = (await app.pool.connect()) as PoolClient & Patched
       first.lastQuery = 'mine'

@@ -7,7 +7,7 @@ import { speakers } from '../setup/worlds.ts'
 
 const app = useApp({ pool: { max: 1 } })
 
-/** Sends a query object of pg, which tells by events. */
+/** Sends a query object of pg, which reports by events. */
 async function submit(query: Query): Promise<unknown> {
   const client = await app.pool.connect()
   try {
@@ -89,7 +89,7 @@ describe.each([
   { place: 'outside a transaction', run: (fn: () => Promise<unknown>) => fn() },
   { place: 'in a transaction', run: (fn: () => Promise<unknown>) => app.shared.transaction(fn) },
 ])('a query object with a name, $place,', ({ place, run }) => {
-  test('can be sent again where it has failed, and shares its name', async () => {
+  test('can be sent again after it has failed, and shares its name', async () => {
     const table = place.replaceAll(' ', '_')
     const named = { name: place, text: `select * from ${table}` }
     const send = () => run(() => submit(new Query(named)))

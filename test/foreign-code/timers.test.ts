@@ -21,7 +21,7 @@ const later: { readonly [name: string]: (run: () => void) => void } = {
   'process.nextTick': (run) => process.nextTick(run),
 }
 
-/** What becomes of work that is started later. */
+/** The result of work that is started later. */
 function when(schedule: (run: () => void) => void, work: () => unknown): Promise<unknown> {
   return new Promise((resolve, reject) => {
     schedule(() => void Promise.resolve(work()).then(resolve, reject))
@@ -29,7 +29,7 @@ function when(schedule: (run: () => void) => void, work: () => unknown): Promise
 }
 
 describe.each(Object.entries(later))('code that %s() runs', (_, schedule) => {
-  test.each(worlds)('stands in the block that asked for it, in $name', async ({ outer, inner }) => {
+  test.each(worlds)('runs in the block that scheduled it, in $name', async ({ outer, inner }) => {
     await outer.block(app, async () => {
       await when(schedule, () => inner.note(app, 'a'))
       const nested = inner.block(app, async () => {
@@ -54,7 +54,7 @@ describe.each(Object.entries(later))('code that %s() runs', (_, schedule) => {
   })
 
   test.each(speakers)(
-    'stands outside, when asked for outside a transaction of $name',
+    'runs outside if it was scheduled outside a transaction of $name',
     async (speaker) => {
       const asked = gate()
       const own = when(
@@ -74,7 +74,7 @@ describe.each(Object.entries(later))('code that %s() runs', (_, schedule) => {
 })
 
 describe.each(speakers)('an interval that was started in a transaction of $name', (speaker) => {
-  test('is refused from its end on, with where that began, and nothing of it is lost', async () => {
+  test('is refused after the end, the error says where that began, and no earlier note is lost', async () => {
     const ticks: Promise<string>[] = []
     const refused = gate()
     const twice = gate()

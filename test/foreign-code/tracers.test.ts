@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 
-/** Gives what is to be sent a text of its own that can not be changed back, as dd-trace does. */
+/** Defines the text of each query as an accessor that cannot be assigned, as dd-trace does. */
 function trace(client: PoolClient): void {
   const query = client.query.bind(client) as (...args: unknown[]) => unknown
   const traced = (sent: { text: string }, ...rest: unknown[]): unknown => {
@@ -22,7 +22,7 @@ describe('a client whose query() defines the text of what it sends', () => {
   const second = { name: 'second', text: 'select $1::int / $2::int as b' }
   const divide = (by: number) => app.pool.query({ ...second, values: [2, by] })
 
-  /** Both can be sent again, in any place. */
+  /** Expects that both can be sent again, at any place. */
   async function expectKnown(): Promise<void> {
     const a = { rows: [{ a: 1 }] }
     const b = { rows: [{ b: 2 }] }
@@ -36,12 +36,12 @@ describe('a client whose query() defines the text of what it sends', () => {
     expect(rows).toHaveLength(2)
   }
 
-  test('knows what it has prepared, of each that leaves together', async () => {
+  test('knows which of several pipelined statements it has prepared', async () => {
     await app.shared.transaction(() => Promise.all([app.pool.query(first), divide(1)]))
     await expectKnown()
   })
 
-  test('knows it of what has failed when it ran, too', async () => {
+  test('knows that it has prepared a statement that failed when it ran', async () => {
     await app.pool.query('deallocate all')
     const failing = app.shared.transaction(() => Promise.all([app.pool.query(first), divide(0)]))
     expect(await failureOf(failing)).toMatchObject({ code: '22012' })

@@ -96,7 +96,7 @@ const wrappers: readonly { name: string; wrap: (connect: Connect) => Connect }[]
   { name: 'passes on a callback', wrap: (connect) => async (callback) => connect(callback) },
 ]
 
-describe.each(wrappers)('a pool whose connect() was wrapped by what $name', ({ wrap }) => {
+describe.each(wrappers)('a pool whose connect() was wrapped by code that $name', ({ wrap }) => {
   const app = useApp({ pool: { max: 1 } })
   let unhandled: unknown[] = []
   const onUnhandled = (error: unknown): void => {

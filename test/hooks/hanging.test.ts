@@ -107,7 +107,7 @@ describe.each(worlds)('$name', { timeout }, ({ outer, inner }) => {
 })
 
 describe.each(speakers)('a hook of $name that hangs', { timeout }, (speaker) => {
-  test('keeps the hooks of others from nothing', async () => {
+  test('does not delay the hooks of other transactions', async () => {
     const [running, goOn] = [gate(), gate()]
     const ran: string[] = []
     const hanging = speaker.block(app, async () => {

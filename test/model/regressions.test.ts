@@ -133,7 +133,7 @@ describe.each(speakers)('in $name', (speaker) => {
       ])
       await entered.passed
     })
-    expect(await joined).toEqual(['kept'])
+    expect(await joined).toEqual(['fulfilled'])
     expect(await app.rows()).toEqual(['a', 'b'])
     expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'insert b', 'commit'])
   })
@@ -175,9 +175,9 @@ describe.each(speakers)('in $name', (speaker) => {
           await speaker.note(app, 'a')
           await fail()
           frame.rollbackOnExit()
-          return 'kept'
+          return 'fulfilled'
         })
-        expect(value).toBe('kept')
+        expect(value).toBe('fulfilled')
       })
       expect(await app.rows()).toEqual([])
       expect(app.transcript.lines()).not.toContain('release savepoint sp1')
@@ -233,7 +233,7 @@ describe("with nesting: 'join'", () => {
         ])
       })
       const [said] = (await late) ?? []
-      expect(ran).toEqual(said === 'kept' ? ['b'] : [])
+      expect(ran).toEqual(said === 'fulfilled' ? ['b'] : [])
       expect(await joining.rows()).toEqual(['a', ...ran])
       expect(joining.transcript.lines().at(-1)).toBe('commit')
     },
@@ -257,7 +257,7 @@ describe('with lazy: false', () => {
         await opened.passed
         await speaker.block(eager, () => speaker.note(eager, 'c'))
       }
-      expect(await outcomes([first(), second()])).not.toContain('kept')
+      expect(await outcomes([first(), second()])).not.toContain('fulfilled')
     })
     expect(await failureOf(said)).toBeInstanceOf(TransactionAbortedError)
     expect(await eager.rows()).toEqual([])

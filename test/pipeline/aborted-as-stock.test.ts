@@ -6,8 +6,8 @@ import { notes, type Schema, useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 import { manners } from '../setup/worlds.ts'
 
-// The rules of an aborted frame, where the bridge answers without asking: each layer gets to the same
-// point with the same rows as on its own, where the server is asked.
+// In an aborted frame the bridge answers without asking the server. Each layer must still get the same
+// errors and the same rows as without the bridge.
 
 /** A layer alone, on the bridge or not. */
 interface Layers {
@@ -18,7 +18,7 @@ interface Layers {
 type Note = (what: string) => void
 type Story = (layers: Layers, note: Note) => Promise<unknown>
 
-/** The code that a promise rejects with. What the bridge says without asking is what the server says. */
+/** The code that a promise rejects with. An answer of the bridge counts as that of the server. */
 async function codeOf(promise: PromiseLike<unknown>): Promise<string> {
   const { name, code } = (await failureOf(promise)) as Error & { code?: string }
   return name === 'TransactionAbortedError' ? '25P02' : (code ?? name)
@@ -30,7 +30,7 @@ const drizzleStories: Record<string, Story> = {
       note(await codeOf(tx.transaction((nested) => nested.execute('select 1 / 0'))))
       await tx.insert(notes).values({ text: 'a' })
     }),
-  'a statement error is swallowed in a savepoint, which is then kept': async ({ orm }, note) =>
+  'a statement error is swallowed in a savepoint, which is then released': async ({ orm }, note) =>
     orm.transaction(async (tx) => {
       await tx.insert(notes).values({ text: 'a' })
       const nested = tx.transaction(async (inner) => {
@@ -111,7 +111,7 @@ describe.each(manners)('$name', ({ options }) => {
   })
   afterAll(() => pool.end())
 
-  /** What a story comes to. */
+  /** The errors and the rows of a story. */
   async function accountOf(layers: Layers, story: Story): Promise<readonly string[]> {
     const account: string[] = []
     const note: Note = (what) => void account.push(what)

@@ -6,13 +6,13 @@ import { type App, useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 import type { World } from '../setup/worlds.ts'
 
-/** What is sent to the client: a text, or a query of the bridge's with what rides in front. */
+/** The argument of `client.query`: a text, or a query of the bridge with its deferred commands. */
 interface Sent {
   text?: string
   riders?: readonly string[]
 }
 
-/** What a program does, and the command of it that the server refuses. */
+/** A program, and its command that the server refuses. */
 export interface Refusal {
   readonly name: string
   readonly command: string
@@ -51,7 +51,7 @@ let savepoints: SavepointEvent[] = []
 const onTransaction = (event: unknown): void => void transactions.push(event as TransactionEvent)
 const onSavepoint = (event: unknown): void => void savepoints.push(event as SavepointEvent)
 
-/** What is told of an error, but for where it was raised. */
+/** The facts of an error, without its stack. */
 export function told(error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const { name, message, cause } = error
@@ -59,7 +59,7 @@ export function told(error: unknown): unknown {
   return { name, message: message.split('\n', 1)[0], code, severity, routine, cause: told(cause) }
 }
 
-/** All that is told of what `story` comes to: its error, states, log, rows, and who is left in the pool. */
+/** The account of a story: its error, states, log, rows, and the clients left in the pool. */
 async function accountOf(app: App, story: (note: (state: unknown) => void) => Promise<unknown>) {
   transactions = []
   savepoints = []
@@ -93,23 +93,23 @@ async function accountOf(app: App, story: (note: (state: unknown) => void) => Pr
   }
 }
 
-/** A program, which notes what it comes by. */
+/** A program, which notes states on its way. */
 type Story = (app: App, note: (state: unknown) => void) => Promise<unknown>
 
 export interface Accounts {
-  readonly riding: App
-  readonly lone: App
-  /** The account of the same story where control statements ride, and where each is a trip of its own. */
+  readonly deferred: App
+  readonly immediate: App
+  /** The accounts of a story with deferred control commands, and without. */
   of(command: string, story: Story): Promise<Both>
 }
 
 type Account = Awaited<ReturnType<typeof accountOf>>
-type Both = Record<'ofRiding' | 'ofLone', Account>
+type Both = Record<'ofDeferred' | 'ofImmediate', Account>
 
 /** Two applications, whose servers can refuse any control statement. */
 export function useAccounts(): Accounts {
-  const riding = useRefusingApp(true)
-  const lone = useRefusingApp(false)
+  const deferred = useRefusingApp(true)
+  const immediate = useRefusingApp(false)
   beforeEach(() => {
     subscribe(`tracing:${CHANNELS.transaction}:asyncEnd`, onTransaction)
     subscribe(CHANNELS.savepoint, onSavepoint)
@@ -119,28 +119,28 @@ export function useAccounts(): Accounts {
     unsubscribe(CHANNELS.savepoint, onSavepoint)
   })
   return {
-    riding,
-    lone,
+    deferred,
+    immediate,
     async of(command, story) {
       refuse(command)
-      const ofRiding = await accountOf(riding, (note) => story(riding, note))
-      const ofLone = await accountOf(lone, (note) => story(lone, note))
+      const ofDeferred = await accountOf(deferred, (note) => story(deferred, note))
+      const ofImmediate = await accountOf(immediate, (note) => story(immediate, note))
       refuse(undefined)
-      return { ofRiding, ofLone }
+      return { ofDeferred, ofImmediate }
     },
   }
 }
 
-/** What holds of both accounts: the refusal is in the log, savepoints have ended, the next works. */
+/** Expects of both: the refusal is in the log, all savepoints have ended, the next transaction works. */
 export async function expectSound(accounts: Accounts, { outer }: World, both: Both): Promise<void> {
-  expect(both.ofLone.log.map(({ sqlstate }) => sqlstate)).toContain('42601')
+  expect(both.ofImmediate.log.map(({ sqlstate }) => sqlstate)).toContain('42601')
   const [opened = [], ended = []] = [true, false].map((isOpen) =>
-    both.ofRiding.savepoints.filter(({ state }) => (state === 'open') === isOpen),
+    both.ofDeferred.savepoints.filter(({ state }) => (state === 'open') === isOpen),
   )
   expect(ended.map(({ name }) => name).toSorted()).toEqual(
     opened.map(({ name }) => name).toSorted(),
   )
-  for (const app of [accounts.riding, accounts.lone]) {
+  for (const app of [accounts.deferred, accounts.immediate]) {
     await outer.block(app, () => outer.note(app, 'next'))
     expect((await app.rows()).at(-1)).toBe('next')
   }

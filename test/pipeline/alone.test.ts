@@ -13,14 +13,14 @@ const { app, sent, trips, clear } = useRecordedApp()
 
 const TEN = 'select i from generate_series(1, 10) i'
 
-/** Something that never leaves together with others. */
+/** A statement that is never pipelined with others. */
 interface Loner {
   readonly name: string
   readonly verbs: readonly string[]
-  /** What it wants answered. */
+  /** Its round trips. */
   readonly trips: number
-  /** Whether BEGIN rides with it, where it is the first. */
-  readonly rides: boolean
+  /** Whether a deferred BEGIN is piggybacked on it. */
+  readonly carries: boolean
   readonly answer: unknown
   run(app: App): Promise<unknown>
 }
@@ -30,7 +30,7 @@ const loners: readonly Loner[] = [
     name: 'a query read by pages',
     verbs: ['select'],
     trips: 1,
-    rides: false,
+    carries: false,
     answer: 10,
     run: async ({ pool }) =>
       (await pool.query({ text: TEN, rows: 3 } as { text: string })).rows.length,
@@ -39,7 +39,7 @@ const loners: readonly Loner[] = [
     name: 'a query with a timeout',
     verbs: ['select'],
     trips: 1,
-    rides: true,
+    carries: true,
     answer: 10,
     run: async ({ pool }) =>
       (await pool.query({ text: TEN, query_timeout: 10_000 } as { text: string })).rowCount,
@@ -48,7 +48,7 @@ const loners: readonly Loner[] = [
     name: 'several commands in one text',
     verbs: ['insert'],
     trips: 1,
-    rides: false,
+    carries: false,
     answer: 2,
     run: async ({ pool }) => {
       const text = "insert into note (text) values ('x'); insert into note (text) values ('y')"
@@ -59,7 +59,7 @@ const loners: readonly Loner[] = [
     name: 'a cursor',
     verbs: ['select'],
     trips: 1,
-    rides: false,
+    carries: false,
     answer: 10,
     run: (it) =>
       onClient(it, async (client) => {
@@ -71,7 +71,7 @@ const loners: readonly Loner[] = [
     name: 'a stream of rows',
     verbs: ['select'],
     trips: 1,
-    rides: false,
+    carries: false,
     answer: 10,
     run: (it) =>
       onClient(it, async (client) => (await client.query(new QueryStream(TEN)).toArray()).length),
@@ -80,7 +80,7 @@ const loners: readonly Loner[] = [
     name: 'a COPY from a stream',
     verbs: ['copy'],
     trips: 1,
-    rides: false,
+    carries: false,
     answer: 2,
     run: (it) =>
       onClient(it, async (client) => {
@@ -93,7 +93,7 @@ const loners: readonly Loner[] = [
     name: 'a COPY to a stream',
     verbs: ['copy'],
     trips: 1,
-    rides: false,
+    carries: false,
     answer: 10,
     run: (it) =>
       onClient(it, async (client) => {
@@ -113,10 +113,10 @@ async function onClient<T>({ pool }: App, fn: (client: PoolClient) => Promise<T>
 }
 
 describe.each(loners)('$name', (loner) => {
-  const extra = loner.rides ? 0 : 1
-  const lead = loner.rides ? [] : ['']
+  const extra = loner.carries ? 0 : 1
+  const lead = loner.carries ? [] : ['']
 
-  test('goes alone and in order, among others', async () => {
+  test('is sent alone and in order, among others', async () => {
     clear()
     const answers = await app.shared.transaction(() =>
       // each call is made when the one in front has come to the queue, whatever it takes for that
@@ -142,7 +142,7 @@ describe.each(loners)('$name', (loner) => {
     expect(await notesOf('a', 'b', 'c', 'd')).toEqual(['a', 'b', 'c', 'd'])
   })
 
-  test('goes alone as the first', async () => {
+  test('is sent alone as the first', async () => {
     clear()
     const answers = await app.shared.transaction(() =>
       Promise.all([loner.run(app), afterwards('a'), afterwards('b')]),
@@ -153,7 +153,7 @@ describe.each(loners)('$name', (loner) => {
     expect(await notesOf('a', 'b')).toEqual(['a', 'b'])
   })
 
-  test('goes alone as the last', async () => {
+  test('is sent alone as the last', async () => {
     clear()
     const answers = await app.shared.transaction(() =>
       Promise.all([note(app, 'a'), note(app, 'b'), loner.run(app)]),
@@ -170,7 +170,7 @@ describe.each(loners)('$name', (loner) => {
     expect(trips()).toBe(2)
   })
 
-  test('twice is twice alone', async () => {
+  test('is sent alone each time if it is issued twice', async () => {
     if (loner.verbs[0] === 'insert' || loner.name.includes('from')) return
     clear()
     const answers = await app.shared.transaction(() =>
@@ -181,7 +181,7 @@ describe.each(loners)('$name', (loner) => {
   })
 })
 
-/** Writes a note behind what was issued in the same tick, also where that takes a client first. */
+/** Writes a note behind the statements that were issued in the same tick, even if those need a client first. */
 async function afterwards(text: string): Promise<unknown> {
   for (let hop = 0; hop < 30; hop++) await Promise.resolve()
   return note(app, text)
@@ -211,7 +211,7 @@ test.runIf(inject('combination').kysely.version === '0.29')(
   },
 )
 
-test('the code of withClient() goes alone, behind all that was issued before', async () => {
+test('the code of withClient() runs alone, behind all statements that were issued before', async () => {
   clear()
   await app.shared.transaction(() =>
     Promise.all([

@@ -3,10 +3,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type App, useApp } from '../setup/app.ts'
 import type { Manner } from '../setup/worlds.ts'
 
-// Held back must not mean untrue: whatever is sent by hand on a client, each command is answered as
-// plain pg answers it, and the same rows are there afterwards.
+// Deferring must not change an answer: each command that is sent manually on a client is answered as by
+// plain pg, and the same rows are there afterwards.
 
-/** What a program by hand is made of. */
+/** The commands of a manual program. */
 const COMMANDS = {
   write: `insert into note (text) values ('n' || nextval('noted'))`,
   fail: 'select 1 / 0',
@@ -28,14 +28,14 @@ function programs(length: number): Command[][] {
 const all = [0, 1, 2, 3].flatMap((length) => programs(length))
 
 const manners: readonly Manner[] = [
-  { name: 'riding', options: {} },
-  { name: 'not riding', options: { shared: { lazy: false } } },
-  { name: 'riding, in pipeline mode', options: { pool: { pipeline: true } } },
+  { name: 'deferred', options: {} },
+  { name: 'not deferred', options: { shared: { lazy: false } } },
+  { name: 'deferred, in pipeline mode', options: { pool: { pipeline: true } } },
 ]
 
-/** What became of a program. */
+/** The outcome of a program. */
 interface Outcome {
-  /** What each command was answered with: its tag, or the code of its error. */
+  /** The answers to the commands: tags, or the codes of errors. */
   readonly answers: readonly string[]
   /** How many rows there are then. */
   readonly rows: number
@@ -46,7 +46,7 @@ async function answerOf(client: PoolClient, text: string): Promise<string> {
     return (await client.query(text)).command
   } catch (error) {
     const { name, code } = error as { name: string; code?: string }
-    // what the bridge says without asking is what the server would say
+    // an answer of the bridge counts as that of the server
     return name === 'TransactionAbortedError' ? '25P02' : (code ?? name)
   }
 }
@@ -67,13 +67,13 @@ async function outcomeOf(
   return { answers, rows: rowCount ?? 0 }
 }
 
-/** The bridge rejects a COMMIT that was a ROLLBACK; pg leaves that to who reads the tag. */
+/** The bridge rejects a COMMIT that was answered with ROLLBACK. pg resolves with that tag. */
 function told({ answers, rows }: Outcome, end: End): Outcome {
   const isLie = end === 'commit' && answers.at(-1) === 'ROLLBACK'
   return { answers: isLie ? [...answers.slice(0, -1), '25P02'] : answers, rows }
 }
 
-describe.each(manners)('by hand, $name,', ({ options }) => {
+describe.each(manners)('manual commands, $name,', ({ options }) => {
   const app = useApp({ ...options, pool: { ...options.pool, max: 1 } })
   let stock: Pool
 

@@ -15,7 +15,7 @@ export interface Layers {
 export interface Ask {
   readonly name: string
   readonly verb: string
-  /** What is seen of the answer. */
+  /** The visible part of the answer. */
   readonly of: (layers: Layers) => Promise<unknown>
 }
 
@@ -33,7 +33,7 @@ function pg(name: string, verb: string, ...[config, values]: [unknown, unknown[]
   }
 }
 
-/** Every kind of statement with which control statements ride. */
+/** Every kind of statement on which control commands are piggybacked. */
 export const asks: readonly Ask[] = [
   {
     name: 'Drizzle, insert',

@@ -15,11 +15,11 @@ import { note } from '../setup/recorded-app.ts'
 import { type World, speakers, worlds } from '../setup/worlds.ts'
 import { MARKER, matchedIn, readsOf, searchesIn } from './counting.ts'
 
-// What is done for each statement is done a million times, so it is counted here.
+// Work per statement is done a million times, so it is counted here.
 
 const boom = new Error('boom')
 
-/** A program that comes by every channel. */
+/** A program that publishes on every channel. */
 async function program(app: App, { outer, inner }: World): Promise<void> {
   await outer.block(app, async () => {
     await outer.note(app, 'a')
@@ -62,9 +62,9 @@ describe.each([
     for (const channel of plain) channel.unsubscribe(ignore)
   })
 
-  test.each(worlds)('events are made for who listens, in $name', async (world) => {
+  test.each(worlds)('events are made only for subscribers, in $name', async (world) => {
     await app.pool.query('select 1')
-    // an event is an argument of these: where they are not called, none is made
+    // an event is an argument of these: if they are not called, none is made
     const spies = [
       vi.spyOn(QueryTrace, 'start'),
       vi.spyOn(queryChannel.start, 'publish'),
@@ -106,8 +106,8 @@ describe('the async store of the package', () => {
     },
   )
 
-  // Kysely's driver passes nothing on of whom it works for. So the store is read each time that it
-  // comes back: for a provider, a client, a connection, a query, a release. `run` reads it too.
+  // Kysely's driver does not pass on its caller. So the store is read each time that it calls the
+  // bridge: for a provider, a client, a connection, a query, a release. `run` reads it, too.
   test('is read once for each call of Kysely outside a transaction', async () => {
     expect(await readsOf(app, byKysely)).toBe(5 + 2)
     expect(await app.rows()).toEqual(['a'])
@@ -137,7 +137,7 @@ describe.each([
 ])('a text, where $name,', ({ unheard }) => {
   const app = useApp({ unheard, pool: { max: 1 } })
 
-  test.each(speakers)('is no matter for regular expressions, in $name', async (speaker) => {
+  test.each(speakers)('is matched by no regular expression, in $name', async (speaker) => {
     const matched = await matchedIn(async () => {
       await speaker.block(app, async () => {
         await app.pool.query(`insert into note (text) values ('a') /* ${MARKER} */`)
@@ -169,7 +169,7 @@ describe.each([
 describe('a text, beside a cache of Drizzle', () => {
   const app = useCachedApp()
 
-  test('is no matter for regular expressions', async () => {
+  test('is matched by no regular expression', async () => {
     const matched = await matchedIn(() => app.pool.query(`select 1 /* ${MARKER} */`))
     expect(matched).toEqual([])
   })

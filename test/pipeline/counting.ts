@@ -3,7 +3,7 @@ import { vi } from 'vitest'
 import type { App } from '../setup/app.ts'
 
 /** A part of the texts that are watched. */
-export const MARKER = 'a text that is told by this'
+export const MARKER = 'a text that is found by this'
 
 /** The method that an object has by its prototype, to be called on another. */
 function methodOf(prototype: object, name: string): (...args: unknown[]) => unknown {
@@ -18,7 +18,7 @@ export async function readsOf(app: App, fn: () => unknown): Promise<number> {
   let own: object | undefined
   vi.spyOn(AsyncLocalStorage.prototype, 'getStore').mockImplementation(function read(this: object) {
     const store = getStore.call(this) as object | undefined
-    // what the package keeps there is a link of its own
+    // the package stores links there
     if (store?.constructor.name === 'Link') own = this
     readers.push(this)
     return store
@@ -37,7 +37,7 @@ export async function readsOf(app: App, fn: () => unknown): Promise<number> {
 export async function matchedIn(fn: () => Promise<unknown>): Promise<string[]> {
   const exec = methodOf(RegExp.prototype, 'exec')
   const matched: string[] = []
-  // whatever a regular expression is asked for goes through this, where it is not the built-in
+  // test(), match() and replace() call exec if it is not the built-in
   vi.spyOn(RegExp.prototype, 'exec').mockImplementation(function run(this: RegExp, text) {
     if (text.includes(MARKER)) matched.push(`${String(this)} ${callerOf()}`)
     return exec.call(this, text) as RegExpExecArray | null

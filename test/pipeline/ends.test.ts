@@ -28,7 +28,7 @@ describe.each(joining)('with $name', ({ options }) => {
       expect(await app.rows()).toEqual([])
     })
 
-    test('a throw out of a nested block drops only what that has issued', async () => {
+    test('a throw out of a nested block drops only the statements of that block', async () => {
       clear()
       const left: Promise<string[]>[] = []
       await outer.block(app, async () => {
@@ -55,7 +55,7 @@ describe.each(joining)('with $name', ({ options }) => {
   })
 
   test.each(speakers)(
-    'a block of $name that awaits none keeps what it has issued',
+    'a block of $name that awaits none of its statements commits them',
     async (speaker) => {
       clear()
       await speaker.block(app, async () => {
@@ -66,7 +66,7 @@ describe.each(joining)('with $name', ({ options }) => {
     },
   )
 
-  test('a throw while they are under way rolls back behind them', async () => {
+  test('a throw while they are in flight rolls back behind them', async () => {
     clear()
     const left: Promise<string[]>[] = []
     const error = await failureOf(
@@ -83,7 +83,7 @@ describe.each(joining)('with $name', ({ options }) => {
     expect(await app.rows()).toEqual([])
   })
 
-  test('ROLLBACK by hand right behind them comes behind them', async () => {
+  test('a manual ROLLBACK right behind them is sent behind them', async () => {
     clear()
     const client = await app.pool.connect()
     await client.query('begin')
@@ -98,7 +98,7 @@ describe.each(joining)('with $name', ({ options }) => {
     expect(await app.rows()).toEqual([])
   })
 
-  test('a savepoint by hand between them marks that very place', async () => {
+  test('a manual savepoint between them marks that very place', async () => {
     clear()
     await app.shared.transaction(async () => {
       await Promise.all([note(app, 'a'), app.pool.query('savepoint mark'), note(app, 'b')])
@@ -157,7 +157,7 @@ describe.each(joining)('with $name', ({ options }) => {
   })
 
   describe.each(speakers)('a session of $name that ends in the middle', (speaker) => {
-    test('tells each of them, and the next request works', async () => {
+    test('rejects each of them, and the next request works', async () => {
       const pid = await session(app)
       let fates: Promise<string[]> | undefined
       const hooks: string[] = []
@@ -180,7 +180,7 @@ describe.each(joining)('with $name', ({ options }) => {
     })
   })
 
-  test('statement_timeout counts for each of them', async () => {
+  test('statement_timeout applies to each of them', async () => {
     await app.shared.transaction(async () => {
       await app.pool.query('set local statement_timeout = 800')
       await Promise.all([nap(0.3), nap(0.3), nap(0.3), note(app, 'a')])
@@ -221,7 +221,7 @@ describe.each(joining)('with $name', ({ options }) => {
     expect(await app.rows()).toEqual([])
   })
 
-  test('hooks that a flight leads to run in its transaction, or behind it', async () => {
+  test('hooks of a transaction with a pipeline run in it, or after it', async () => {
     const ran: string[] = []
     await app.shared.transaction(async () => {
       await app.shared.beforeCommit(async () => {
@@ -234,7 +234,7 @@ describe.each(joining)('with $name', ({ options }) => {
     expect(ran).toEqual(['before', 'a,b,x,y'])
   })
 
-  test('a failing flight in a hook before COMMIT rolls all back', async () => {
+  test('a failing pipeline in a before-commit hook rolls back the transaction', async () => {
     const error = await failureOf(
       app.shared.transaction(async () => {
         await app.shared.beforeCommit(() => Promise.all([note(app, 'x'), note(app, 'a')]))

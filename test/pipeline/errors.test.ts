@@ -90,7 +90,7 @@ describe.each(joining)('an error among statements issued together, with $name', 
     expect(await app.rows()).toEqual(['p', 'q'])
   })
 
-  test('each layer gets it as it gives errors, also for what was skipped', async () => {
+  test('each layer reports it in its own way, also for skipped statements', async () => {
     const reasons: unknown[] = []
     await failureOf(
       app.shared.transaction(async () => {
@@ -126,7 +126,7 @@ describe.each(joining)('an error among statements issued together, with $name', 
     expect(sent()).not.toContainEqual(expect.stringMatching(/^savepoint/))
   })
 
-  test('in the second of two flights leaves what the first has told', async () => {
+  test('in the second of two pipelines does not affect the results of the first', async () => {
     const told: string[] = []
     await failureOf(
       app.shared.transaction(async () => {
@@ -139,7 +139,7 @@ describe.each(joining)('an error among statements issued together, with $name', 
     expect(await app.rows()).toEqual([])
   })
 
-  test('makes a savepoint by hand the place to go back to', async () => {
+  test('allows a rollback to a manual savepoint', async () => {
     await app.shared.transaction(async () => {
       const settled = await Promise.allSettled([
         note(app, 'a'),
@@ -165,7 +165,7 @@ describe.each(joining)('an error among statements issued together, with $name', 
 const small = useApp({ pool: { max: 1 } })
 
 test.each(worlds)(
-  'a block that opens while a flight fails is told the error of that, in $name',
+  'a block that opens while a pipeline fails gets no other error than that, in $name',
   async ({ outer, inner }) => {
     let block: Promise<unknown> | undefined
     const failure = await failureOf(
@@ -178,7 +178,7 @@ test.each(worlds)(
     )
     expect(failure).toMatchObject({ code: '22012' })
     const [told] = await Promise.allSettled([block])
-    // it has sent nothing: kept, refused, or aborted with that error, but never with another
+    // it has sent nothing: it may be fulfilled, refused, or aborted with that error, but with no other
     if (told?.status === 'rejected') {
       const { cause, name } = told.reason as Error
       expect(['TransactionAbortedError', 'TransactionClosedError']).toContain(name)
@@ -188,8 +188,8 @@ test.each(worlds)(
   },
 )
 
-// A program may stop the clock in its tests, and with it whatever the global timers would run.
-describe('while the clock stands', () => {
+// Tests of an application may stop the clock: no error may depend on the global timers.
+describe('while fake timers stop the clock', () => {
   const stopped = useRefusingApp(true)
 
   beforeEach(async () => {
@@ -198,7 +198,7 @@ describe('while the clock stands', () => {
   })
   afterEach(() => void vi.useRealTimers())
 
-  test('what was skipped behind an error is told so', async () => {
+  test('a statement that was skipped behind an error rejects', async () => {
     let fates: string[] = []
     const failing = stopped.shared.transaction(async () => {
       fates = await fatesOf([
@@ -212,7 +212,7 @@ describe('while the clock stands', () => {
     expect(await stopped.rows()).toEqual([])
   })
 
-  test('what waits for a BEGIN that is refused is told so', async () => {
+  test('a statement that waits for a refused BEGIN rejects', async () => {
     refuse('begin')
     let fates: string[] = []
     const failing = stopped.shared.transaction(async () => {

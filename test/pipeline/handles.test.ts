@@ -13,7 +13,7 @@ const texts = ['a', 'b', 'c', 'd']
 describe.each(joining)('with $name', ({ options }) => {
   const { app, sent, trips, clear } = useRecordedApp(options)
 
-  test("what is issued together through Kysely's trx leaves together", async () => {
+  test("statements issued together through Kysely's trx leave together", async () => {
     clear()
     await app.db
       .transaction()
@@ -24,7 +24,7 @@ describe.each(joining)('with $name', ({ options }) => {
     expect(await app.rows()).toEqual(texts)
   })
 
-  test("what is issued together through Drizzle's tx leaves together, nested too", async () => {
+  test("statements issued together through Drizzle's tx leave together, nested, too", async () => {
     clear()
     await app.orm.transaction(async (tx) => {
       await Promise.all(['a', 'b'].map((text) => tx.insert(notes).values({ text })))
@@ -36,7 +36,7 @@ describe.each(joining)('with $name', ({ options }) => {
     expect(await app.rows()).toEqual(texts)
   })
 
-  test('what is issued together through a controlled transaction leaves together', async () => {
+  test('statements issued together through a controlled transaction leave together', async () => {
     clear()
     const trx = await app.db.startTransaction().execute()
     await Promise.all(['a', 'b'].map((text) => trx.insertInto('note').values({ text }).execute()))
@@ -67,7 +67,7 @@ describe.each(joining)('with $name', ({ options }) => {
     expect(await app.rows()).toEqual([...texts, 'outside'])
   })
 
-  test('what is issued in the ticks of one turn leaves together, or behind', async () => {
+  test('statements issued in the ticks of one turn leave together, or behind', async () => {
     clear()
     await app.shared.transaction(async () => {
       const ticked = new Promise<unknown>((resolve) => {
@@ -100,7 +100,7 @@ describe.each(joining)('with $name', ({ options }) => {
     expect(verbs).toEqual(['begin', 'select', ...Array(6).fill('insert'), 'commit'])
   })
 
-  test('a block that knows only of a skipped statement is tried again for what failed', async () => {
+  test('retry finds the error that failed behind a StatementSkippedError', async () => {
     let tries = 0
     const conflict = "do $$ begin raise exception using errcode = '40001'; end $$"
     await app.shared.transaction(
@@ -116,7 +116,7 @@ describe.each(joining)('with $name', ({ options }) => {
     expect(await app.rows()).toEqual(['a', 'b'])
   })
 
-  test('a joined block that fails among them dooms all', async () => {
+  test('a joined block that fails among them makes the transaction rollback-only', async () => {
     const fates: string[] = []
     const error = await failureOf(
       app.shared.transaction(async () => {
@@ -141,7 +141,7 @@ describe.each(joining)('with $name', ({ options }) => {
 describe('a single client', () => {
   const { app } = useRecordedApp()
 
-  test('sends together what is issued together in its transaction', async () => {
+  test('sends together the statements that are issued together in its transaction', async () => {
     const wire = recorder()
     const client = new Client({ connectionString: app.url, stream: () => wire.stream() })
     await client.connect()

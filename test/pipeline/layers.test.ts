@@ -30,7 +30,7 @@ describe.each(joining)('with $name', ({ options }) => {
     { layer: 'Drizzle', ask: byDrizzle },
     { layer: 'Kysely', ask: byKysely },
     { layer: 'pg', ask: byPg },
-  ])('a value of $layer that can not be serialised', ({ ask }) => {
+  ])('a value of $layer that cannot be serialised', ({ ask }) => {
     test.each([0, 1, 2])('fails its statement alone, at place %i', async (at) => {
       clear()
       const others = [byDrizzle, byKysely, byPg].toSpliced(at, 1)

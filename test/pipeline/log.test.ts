@@ -43,7 +43,7 @@ describe('on the channel', () => {
     }
   })
 
-  test('what was skipped has its own error, behind that of what failed', async () => {
+  test('a skipped statement has its own error, behind that of the failed one', async () => {
     clear()
     await failureOf(
       app.shared.transaction(async () => {
@@ -72,7 +72,7 @@ describe('on the channel', () => {
     ])
   })
 
-  test('what never left has no place on the wire', async () => {
+  test('a statement that was never sent has no place on the wire', async () => {
     clear()
     await failureOf(
       app.shared.transaction(async () => {
@@ -89,7 +89,7 @@ describe('on the channel', () => {
 describe.each(['all', 'explicit'] as const)("Drizzle's cache with the strategy %s", (strategy) => {
   const app = useCachedApp(strategy)
 
-  test('forgets after COMMIT what both layers have written together', async () => {
+  test('forgets after COMMIT the tables that both layers have written together', async () => {
     await app.warm()
     expect(await app.cached()).toEqual([])
     await app.shared.transaction(() =>
@@ -102,7 +102,7 @@ describe.each(['all', 'explicit'] as const)("Drizzle's cache with the strategy %
     expect((await app.cached()).toSorted()).toEqual(['a', 'b'])
   })
 
-  test('keeps what it has, where what they wrote together has failed', async () => {
+  test('keeps its entries if the statements have failed', async () => {
     await app.orm.insert(notes).values({ text: 'a' })
     await app.warm()
     await failureOf(

@@ -11,7 +11,7 @@ const { app } = useRecordedApp()
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
-/** Whether what they refer to is gone, once the collector had its chances. */
+/** Whether the referents are gone after several full collections. */
 async function areCollected(references: readonly WeakRef<object>[]): Promise<boolean> {
   for (let round = 0; round < 20; round++) {
     await setImmediate()

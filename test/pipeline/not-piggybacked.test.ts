@@ -12,14 +12,14 @@ import { speakers } from '../setup/worlds.ts'
 import { refuse, useRefusingApp } from './accounts.ts'
 import { useRecordedApp } from '../setup/recorded-app.ts'
 
-// With these nothing rides: what is held back goes in front of them, in a round trip of its own.
+// Nothing is piggybacked on these: deferred commands go in front of them, in a round trip of their own.
 
 interface Other {
   readonly name: string
   readonly verb: string
   readonly rows: readonly string[]
   readonly run: (app: App) => Promise<unknown>
-  /** pg itself never comes back from an error among pages, so nothing is asked of those. */
+  /** pg itself hangs after an error among pages, so pages have none. */
   readonly fail?: (app: App) => Promise<unknown>
 }
 
@@ -101,7 +101,7 @@ describe.each(others)('$name', ({ name, verb, rows, run, fail }) => {
     test('goes behind BEGIN and SAVEPOINT, which are one more round trip', async () => {
       clear()
       await speaker.block(app, () => speaker.block(app, () => run(app)))
-      // the empty text carries what is held back
+      // the deferred commands are piggybacked on the empty text
       expect(sent()).toEqual(['begin', 'savepoint sp1', '', verb, 'commit'])
       expect(trips()).toBe(3)
       expect(await app.rows()).toEqual(rows)
@@ -126,7 +126,7 @@ describe.each(others)('$name', ({ name, verb, rows, run, fail }) => {
       expect(await app.rows()).toEqual(['p', ...rows])
     })
 
-    test.runIf(fail)('that fails in a savepoint costs that alone', async () => {
+    test.runIf(fail)('that fails in a savepoint rolls back that alone', async () => {
       clear()
       await speaker.block(app, async () => {
         expect(await failureOf(speaker.block(app, failing))).toHaveProperty('code')
@@ -145,36 +145,33 @@ describe.each(others)('$name', ({ name, verb, rows, run, fail }) => {
       expect(await app.rows()).toEqual(['q'])
     })
 
-    test.runIf(fail)(
-      'that fails first takes the transaction with it, swallowed or not',
-      async () => {
-        const failure = await failureOf(speaker.block(app, failing))
-        expect(failure).toHaveProperty('code')
-        const swallowed = speaker.block(app, async () => {
-          await failureOf(failing())
-        })
-        expect(await failureOf(swallowed)).toMatchObject({
-          name: 'TransactionAbortedError',
-          cause: { code: (failure as { code?: string }).code },
-        })
-        expect(await app.rows()).toEqual([])
-        await speaker.block(app, () => speaker.note(app, 'next'))
-        expect(await app.rows()).toEqual(['next'])
-      },
-    )
+    test.runIf(fail)('that fails first fails the transaction, swallowed or not', async () => {
+      const failure = await failureOf(speaker.block(app, failing))
+      expect(failure).toHaveProperty('code')
+      const swallowed = speaker.block(app, async () => {
+        await failureOf(failing())
+      })
+      expect(await failureOf(swallowed)).toMatchObject({
+        name: 'TransactionAbortedError',
+        cause: { code: (failure as { code?: string }).code },
+      })
+      expect(await app.rows()).toEqual([])
+      await speaker.block(app, () => speaker.note(app, 'next'))
+      expect(await app.rows()).toEqual(['next'])
+    })
   })
 })
 
 describe.each([
-  { name: 'riding', lazy: true },
-  { name: 'not riding', lazy: false },
+  { name: 'deferred', lazy: true },
+  { name: 'not deferred', lazy: false },
 ])('behind a command that is refused, $name,', ({ lazy }) => {
   const wire = recorder()
   const refusing = useRefusingApp(lazy, { stream: () => wire.stream() })
   beforeEach(() => wire.clear())
 
   describe.each(others)('$name', ({ run }) => {
-    test.each(speakers)('is not sent where $name has sent BEGIN', async (speaker) => {
+    test.each(speakers)('is not sent behind a BEGIN of $name', async (speaker) => {
       refuse('begin')
       expect(await failureOf(speaker.block(refusing, () => run(refusing)))).toMatchObject({
         code: '42601',
@@ -183,7 +180,7 @@ describe.each([
       expect(await refusing.rows()).toEqual([])
     })
 
-    test.each(speakers)('is not sent where $name has sent SAVEPOINT', async (speaker) => {
+    test.each(speakers)('is not sent behind a SAVEPOINT of $name', async (speaker) => {
       refuse('savepoint sp1')
       const failing = speaker.block(refusing, async () => {
         await speaker.note(refusing, 'p')
@@ -195,7 +192,7 @@ describe.each([
       expect(await refusing.rows()).toEqual([])
     })
 
-    test.each(speakers)('is not sent where $name has sent RELEASE', async (speaker) => {
+    test.each(speakers)('is not sent behind a RELEASE of $name', async (speaker) => {
       refuse('release savepoint sp1')
       const failing = speaker.block(refusing, async () => {
         await speaker.block(refusing, () => speaker.note(refusing, 'p'))

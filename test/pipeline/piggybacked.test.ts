@@ -14,7 +14,7 @@ const manners: readonly Manner[] = [
   { name: 'a client that answers in binary', options: { pool: { binary: true } as PoolConfig } },
 ]
 
-/** Where a statement is asked for, and what is sent there. */
+/** A place in a transaction, and the commands that are sent there. */
 interface Place {
   readonly name: string
   run(app: App, speaker: Speaker, ask: () => Promise<void>): Promise<unknown>
@@ -98,7 +98,7 @@ describe.each(manners)('with $name', ({ options }) => {
 
   describe.each(places)('$name', (place) => {
     test.each(speakers)(
-      'every kind of statement rides in a transaction of $name, and is answered as by stock',
+      'BEGIN of $name is piggybacked on every kind of statement, which is answered as by stock',
       async (speaker) => {
         for (const { name, verb, of } of asks) {
           let answer: unknown

@@ -6,11 +6,11 @@ import { note } from '../setup/recorded-app.ts'
 const { app, proxy, tripsOf } = useFaultyApp()
 
 describe.each(worlds)('$name through a proxy', ({ outer, inner }) => {
-  test('an empty transaction costs nothing', async () => {
+  test('an empty transaction costs no round trip', async () => {
     expect(await tripsOf(() => outer.block(app, () => inner.block(app, async () => 0)))).toBe(0)
   })
 
-  test('n statements cost n + 1', async () => {
+  test('n statements cost n + 1 round trips', async () => {
     const trips = await tripsOf(() =>
       outer.block(app, async () => {
         await outer.note(app, 'a')
@@ -25,7 +25,7 @@ describe.each(worlds)('$name through a proxy', ({ outer, inner }) => {
     expect(await app.rows()).toEqual(['a', 'b', 'c', 'd'])
   })
 
-  test('statements issued together cost 2', async () => {
+  test('statements issued together cost 2 round trips', async () => {
     const trips = await tripsOf(() =>
       outer.block(app, () =>
         Promise.all([outer.note(app, 'a'), inner.note(app, 'b'), note(app, 'c')]),
@@ -36,7 +36,7 @@ describe.each(worlds)('$name through a proxy', ({ outer, inner }) => {
   })
 })
 
-test('a connection that is cut behind the first answer gives all of a flight the loss', async () => {
+test('a connection that is cut after the first answer rejects the whole pipeline', async () => {
   const { promise: settled, resolve } = Promise.withResolvers<string[]>()
   await app.pool.query('select 1')
   proxy.plan(

@@ -77,7 +77,7 @@ describe.each(worlds)('$name', (world) => {
   test.each(begins)('$name that is refused is reported as if it were sent alone', async (story) => {
     const both = await accounts.of(story.command, (app, note) => story.run(app, world, note))
     // if BEGIN was sent first, nobody has asked for the savepoint
-    expect({ ...both.ofRiding, savepoints: [] }).toEqual({ ...both.ofLone, savepoints: [] })
+    expect({ ...both.ofDeferred, savepoints: [] }).toEqual({ ...both.ofImmediate, savepoints: [] })
     await expectSound(accounts, world, both)
   })
 
@@ -85,7 +85,7 @@ describe.each(worlds)('$name', (world) => {
     '$name that is refused is reported as if it were sent alone',
     async (story) => {
       const both = await accounts.of(story.command, (app, note) => story.run(app, world, note))
-      expect(both.ofRiding).toEqual(both.ofLone)
+      expect(both.ofDeferred).toEqual(both.ofImmediate)
       await expectSound(accounts, world, both)
     },
   )

@@ -10,11 +10,11 @@ import { speakers } from '../setup/worlds.ts'
 
 const insert = 'insert into note (text) values ($1)'
 
-/** A value that can not be serialised. */
+/** A value that cannot be serialised. */
 const circular: Record<string, unknown> = {}
 circular['self'] = circular
 
-/** A value whose conversion throws what is no error. */
+/** A value whose conversion throws something that is no error. */
 const throwing = (thrown: unknown) => ({
   toPostgres() {
     throw thrown
@@ -22,7 +22,7 @@ const throwing = (thrown: unknown) => ({
 })
 
 const refusals = [
-  { name: 'a value that can not be serialised', values: [circular], fate: 'TypeError' },
+  { name: 'a value that cannot be serialised', values: [circular], fate: 'TypeError' },
   { name: 'a value that throws undefined', values: [throwing(undefined)], fate: 'TypeError' },
   { name: 'a value that throws null', values: [throwing(null)], fate: 'TypeError' },
   { name: 'values that are no list', values: 'a', fate: 'Error' },
@@ -46,7 +46,7 @@ describe.each(joining)('with $name', ({ options }) => {
       expect(await app.rows()).toEqual(others)
     })
 
-    test.each([0, 1, 2])('has not left for the channel either, at place %i', async (place) => {
+    test.each([0, 1, 2])('has no event on the channel, at place %i', async (place) => {
       if (options.unheard) return
       clear()
       await app.shared.transaction(() =>
@@ -56,7 +56,7 @@ describe.each(joining)('with $name', ({ options }) => {
       expect(app.transcript.lines()).toEqual(['begin', ...others, 'commit'])
     })
 
-    test('rejects where it would leave alone, too', async () => {
+    test('rejects if it would be sent alone, too', async () => {
       await app.shared.transaction(async () => {
         await note(app, 'a')
         expect(await fatesOf([refused()])).toEqual([fate])
@@ -66,14 +66,14 @@ describe.each(joining)('with $name', ({ options }) => {
       expect(await app.rows()).toEqual(['a', 'b'])
     })
 
-    test('sends nothing, if all are refused', async () => {
+    test('sends nothing if all are refused', async () => {
       clear()
       const fates = await app.shared.transaction(() => fatesOf([refused(), refused(), refused()]))
       expect(fates).toEqual([fate, fate, fate])
       expect(trips()).toBe(0)
     })
 
-    test('leaves the transaction as it was, behind an error too', async () => {
+    test('does not affect the transaction, behind an error, too', async () => {
       const fates: string[] = []
       const error = await failureOf(
         app.shared.transaction(async () => {
@@ -117,7 +117,7 @@ describe.each(joining)('with $name', ({ options }) => {
     expect(await app.rows()).toEqual(['a', 'b', 'c'])
   })
 
-  test('a value is asked once for what it is to be sent as', async () => {
+  test('a value is serialised once', async () => {
     let asked = 0
     const value = { toPostgres: () => `${++asked}` }
     await app.shared.transaction(() => Promise.all([note(app, 'a'), note(app, value)]))
@@ -125,7 +125,7 @@ describe.each(joining)('with $name', ({ options }) => {
     expect(await app.rows()).toEqual(['a', '1'])
   })
 
-  test('what a program does to its objects behind the call does not change the statement', async () => {
+  test('changes to the objects after the call do not change the statement', async () => {
     const client = await app.pool.connect()
     await client.query('begin')
     const query = { text: insert, values: ['a'] }
@@ -144,8 +144,8 @@ describe.each(joining)('with $name', ({ options }) => {
   })
 })
 
-// A client in pipeline mode refuses what reads or writes in pages. It says so itself, as it does
-// without the bridge, and the transaction goes on.
+// A client in pipeline mode refuses queries that read or write in pages. It does so itself, as without
+// the bridge, and the transaction goes on.
 
 const strict = useRecordedApp({ pool: { pipeline: true } })
 const TEN = 'select i from generate_series(1, 10) i'

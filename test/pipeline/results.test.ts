@@ -47,7 +47,7 @@ describe.each(manners)('with $name', ({ options }) => {
     expect(trips()).toBe(2)
   })
 
-  test('each is answered as it is alone', async () => {
+  test('each has the same result as alone', async () => {
     const texts = [
       VALUES,
       '',
@@ -89,7 +89,7 @@ describe.each(manners)('with $name', ({ options }) => {
     expect(trips()).toBe(2)
   })
 
-  test('an empty text in each place is answered with nothing', async () => {
+  test('an empty text at each place has an empty result', async () => {
     const empty = () => app.pool.query('')
     const answers = await app.shared.transaction(() =>
       Promise.all([empty(), note(app, 'a'), empty(), empty(), note(app, 'b'), empty()]),
@@ -117,7 +117,7 @@ describe.each(manners)('with $name', ({ options }) => {
   )
 
   test.each([0, 1])(
-    'a parser that throws keeps its error in front of a failure, at place %i',
+    'the error of a parser that throws comes before that of a failing statement, at place %i',
     async (place) => {
       let fates: string[] = []
       await failureOf(
@@ -170,7 +170,7 @@ describe.each(manners)('with $name', ({ options }) => {
     expect([seen.rows.length, more.rows.length]).toEqual([1, 2])
   })
 
-  test("Drizzle's rows and Kysely's are theirs, where both read much", async () => {
+  test('Drizzle and Kysely each get their own rows if both read much', async () => {
     const texts = Array.from({ length: 500 }, (_, at) => `${at}`)
     await app.observer.query('insert into note (text) select unnest($1::text[])', [texts])
     clear()

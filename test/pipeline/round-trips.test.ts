@@ -29,7 +29,7 @@ describe.each(joining)('with $name', ({ options }) => {
       expect(await app.rows()).toEqual(['a', 'b', 'c', 'd', 'e'])
     })
 
-    test('statements issued together cost 2 round trips, and leave as they came', async () => {
+    test('statements issued together cost 2 round trips, and leave in their order', async () => {
       clear()
       const texts = Array.from({ length: 10 }, (_, at) => `${at}`)
       await outer.block(app, () =>
@@ -41,7 +41,7 @@ describe.each(joining)('with $name', ({ options }) => {
       expect((await app.rows()).toSorted()).toEqual(texts)
     })
 
-    test('statements issued together in a nested block ride behind its savepoint', async () => {
+    test('statements issued together in a nested block leave with its SAVEPOINT', async () => {
       clear()
       await outer.block(app, async () => {
         await outer.note(app, 'p')
@@ -128,7 +128,7 @@ describe.each(joining)('with $name', ({ options }) => {
     )
   })
 
-  test('what is issued while others are under way leaves together behind them', async () => {
+  test('statements issued while others are in flight leave together behind them', async () => {
     clear()
     await app.shared.transaction(async () => {
       const first = [note(app, 'a'), note(app, 'b')]
@@ -139,7 +139,7 @@ describe.each(joining)('with $name', ({ options }) => {
     expect(await app.rows()).toEqual(['a', 'b', 'c', 'd', 'e'])
   })
 
-  test('what is issued by callback leaves together', async () => {
+  test('statements issued by callback leave together', async () => {
     clear()
     await app.shared.transaction(
       () =>
@@ -155,7 +155,7 @@ describe.each(joining)('with $name', ({ options }) => {
     expect(await app.rows()).toEqual(['a', 'b', 'c'])
   })
 
-  test('a hook before COMMIT issues together, too', async () => {
+  test('statements of a before-commit hook leave together, too', async () => {
     clear()
     await app.shared.transaction(async () => {
       await app.shared.beforeCommit(() => Promise.all(oneOfEach(app, 'x', 'y', 'z')))
@@ -165,7 +165,7 @@ describe.each(joining)('with $name', ({ options }) => {
     expect((await app.rows()).toSorted()).toEqual(['a', 'x', 'y', 'z'])
   })
 
-  test('a transaction by hand on a client costs as little', async () => {
+  test('a manual transaction on a client costs as few round trips', async () => {
     clear()
     const client = await app.pool.connect()
     await client.query('begin')
@@ -187,7 +187,7 @@ describe.each(joining)('with $name', ({ options }) => {
   })
 })
 
-describe('where nothing is held back', () => {
+describe('if nothing is deferred', () => {
   const { app, sent, trips, clear } = useRecordedApp({ shared: { lazy: false } })
 
   test('each statement leaves alone, in the same order', async () => {
@@ -198,7 +198,7 @@ describe('where nothing is held back', () => {
     expect(await app.rows()).toEqual(['a', 'b', 'c'])
   })
 
-  test('an error in the middle is what stock says: each behind it is refused by the server', async () => {
+  test('an error in the middle is as in stock: the server refuses each statement behind it', async () => {
     const codes: unknown[] = []
     const error = await app.shared
       .transaction(async () => {

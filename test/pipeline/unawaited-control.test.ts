@@ -4,15 +4,15 @@ import { useApp } from '../setup/app.ts'
 import { fatesOf } from '../setup/outcomes.ts'
 import { note, useRecordedApp } from '../setup/recorded-app.ts'
 
-// A program may send all it has without waiting, as plain pg allows it: the order is the order on the
-// wire, and nothing of it may come to the next request.
+// A program may send all its statements without waiting, as plain pg allows: their order is the order
+// on the wire, and nothing of them may reach the next request.
 
 const manners = [
   { name: 'deferred', lazy: true },
   { name: 'not deferred', lazy: false },
 ]
 
-/** Sends all at once. Tells what each was answered with. */
+/** Sends all at once, and returns the answers: tags, or the codes of errors. */
 async function sendAll(client: PoolClient, texts: readonly string[]): Promise<string[]> {
   const answers = texts.map((text) =>
     client.query(text).then(
@@ -47,7 +47,7 @@ test.each(['commit', 'rollback'])(
   },
 )
 
-test('a statement behind ROLLBACK TO is answered, where ROLLBACK comes behind it', async () => {
+test('a statement between ROLLBACK TO and ROLLBACK is answered', async () => {
   const texts = ['begin', 'savepoint s', write('a'), 'rollback to s', write('b'), 'rollback']
   expect(await run(texts)).toEqual([
     'BEGIN',
@@ -60,7 +60,7 @@ test('a statement behind ROLLBACK TO is answered, where ROLLBACK comes behind it
   expect(await app.rows()).toEqual([])
 })
 
-test('a savepoint of a controlled transaction leaves nothing behind, either', async () => {
+test('a savepoint of a controlled transaction leaves nothing for the next request, either', async () => {
   const trx = await app.db.startTransaction().execute()
   await trx.insertInto('note').values({ text: 'a' }).execute()
   const marked = await trx.savepoint('s').execute()
@@ -102,7 +102,7 @@ describe.each(manners)('a manual RELEASE that nobody awaits, $name,', ({ lazy })
   })
 })
 
-// Un-awaited statements leave in the order of their calls: what stands in front of BEGIN is outside.
+// Statements that nobody awaits leave in the order of their calls: one in front of BEGIN is outside.
 
 describe.each(manners)('BEGIN, $name,', ({ lazy }) => {
   const other = useApp({ pool: { max: 1 }, shared: { lazy } })
@@ -117,12 +117,12 @@ describe.each(manners)('BEGIN, $name,', ({ lazy }) => {
     'sent manually behind $kind that is in flight, leaves that outside the transaction',
     async ({ query }) => {
       const client = await other.pool.connect()
-      const sent = [
+      const issued = [
         client.query(query),
         client.query('begin'),
         client.query(`insert into note (text) values ('b')`),
       ]
-      const fates = await fatesOf(sent)
+      const fates = await fatesOf(issued)
       await client.query('rollback').catch(() => undefined)
       client.release()
       expect(fates).toEqual(['done', 'done', 'done'])

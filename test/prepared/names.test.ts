@@ -47,7 +47,7 @@ const places: readonly [string, Speaker | undefined][] = [
 ]
 
 describe.each(places)('one name in two layers, %s,', (_, speaker) => {
-  test('is two names for the server, whoever comes first', async () => {
+  test('becomes two names on the server, whichever layer is first', async () => {
     const byPg = { name, text: 'select 1 as one' }
     await inside(speaker, async () => {
       await app.pool.query(byPg)
@@ -112,7 +112,7 @@ describe.each(layers)('a prepared statement of %s whose table has changed', (lay
     },
   )
 
-  test('in a savepoint is forgotten behind its rollback', async () => {
+  test('in a savepoint is forgotten after its rollback', async () => {
     await app.orm.transaction(async () => {
       expect(await failureOf(app.db.transaction().execute(() => send(name)))).toMatchObject({
         code: '0A000',
@@ -183,7 +183,7 @@ describe.each(layers)('a prepared statement of %s that the server has forgotten'
   })
 })
 
-/** Sends a query object of pg, and keeps all that it is told. */
+/** Sends a query object of pg, and collects all answers of its callback. */
 async function submit(query: { name: string; text: string }): Promise<unknown[]> {
   const told: unknown[] = []
   const client = await app.pool.connect()
@@ -201,7 +201,7 @@ async function submit(query: { name: string; text: string }): Promise<unknown[]>
 }
 
 describe.each(places)('a query object with a name, %s,', (_, speaker) => {
-  test('that another layer has taken is answered under another', async () => {
+  test('that another layer uses is prepared under another name', async () => {
     await inside(speaker, async () => {
       await ways.drizzle(name)
       expect(await submit({ name, text: 'select 1 as one' })).toEqual([[{ one: 1 }]])
@@ -210,7 +210,7 @@ describe.each(places)('a query object with a name, %s,', (_, speaker) => {
   })
 })
 
-test('a query object whose table has changed is told so once, and works the next time', async () => {
+test('a query object whose table has changed fails once, and works the next time', async () => {
   const query = { name, text: `insert into note (text) values ('q') returning *` }
   await submit({ ...query })
   await app.observer.query('delete from note')

@@ -59,7 +59,7 @@ describe.each(joining)('prepared statements issued together, with $name', ({ opt
   })
 
   test.each(['first', 'second'])(
-    'that can not be parsed leave no name behind, as %s',
+    'that cannot be parsed leave no name behind, as %s',
     async (place) => {
       const broken = () => app.pool.query({ name, text: 'select nothing from nowhere' })
       const failing = app.shared.transaction(() =>
@@ -74,7 +74,7 @@ describe.each(joining)('prepared statements issued together, with $name', ({ opt
     },
   )
 
-  test('twice the same broken name in one flight leaves none behind', async () => {
+  test('of one broken name, twice in one pipeline, leave no name behind', async () => {
     const broken = () => app.pool.query({ name, text: 'select nothing from nowhere' })
     const fates: string[] = []
     await failureOf(
@@ -101,7 +101,7 @@ describe.each(joining)('prepared statements issued together, with $name', ({ opt
     expect(await app.rows()).toEqual(['a', 'b'])
   })
 
-  test('are prepared anew behind DEALLOCATE, in the same flight', async () => {
+  test('are prepared anew behind DEALLOCATE, in the same pipeline', async () => {
     await named('a')
     await app.shared.transaction(() =>
       Promise.all([app.pool.query('deallocate all'), named('b'), named('c')]),
@@ -116,7 +116,7 @@ describe.each(joining)('prepared statements issued together, with $name', ({ opt
     expect(await app.rows()).toEqual(['a', 'b'])
   })
 
-  test('work in each transaction behind the one that found them outdated', async () => {
+  test('work in each transaction after the one in which they were outdated', async () => {
     const table = `changing_${names}`
     await app.observer.query(`create table ${table} (a int)`)
     const outdated = () => app.pool.query({ name, text: `select * from ${table}` })

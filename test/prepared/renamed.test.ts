@@ -6,7 +6,7 @@ import { failureOf } from '../setup/failure.ts'
 describe('the name of a prepared statement', () => {
   const app = useApp({ pool: { max: 1 } })
 
-  test('of more than 55 characters stay apart when they are renamed', async () => {
+  test('of more than 55 characters stays unique when it is changed', async () => {
     const long = 'n'.repeat(62)
     await app.orm.transaction(async (tx) => {
       await app.pool.query({ name: `${long}a`, text: 'select 1 as one' })
@@ -24,7 +24,7 @@ describe('the name of a prepared statement', () => {
     })
   })
 
-  test('is changed without touching the config object, whatever that is made of', async () => {
+  test('is changed without touching the config object, even if that is frozen or has accessors', async () => {
     class Query {
       readonly #text = 'select $1::text as a'
       get name(): string {
@@ -54,7 +54,7 @@ describe('the name of a prepared statement', () => {
     })
   })
 
-  test('of one that is sent once more outside a transaction stays outside', async () => {
+  test('is prepared again outside a transaction if the statement was sent before BEGIN', async () => {
     await app.observer.query('create table changing (id serial primary key, t text)')
     const client = await app.pool.connect()
     const q = { name: 'changing', text: `insert into changing (t) values ('x') returning *` }
@@ -71,7 +71,7 @@ describe('the name of a prepared statement', () => {
     expect(rows).toEqual([{ n: 2 }])
   })
 
-  test('stays usable behind an error that came from inside the statement', async () => {
+  test('stays usable after an error that came from inside the statement', async () => {
     await app.observer.query(`create function f(bad bool) returns int language plpgsql as $$
       begin if bad then execute 'execute nope'; end if; return 1; end $$`)
     const call = (bad: boolean) =>
@@ -81,7 +81,7 @@ describe('the name of a prepared statement', () => {
     expect((await call(false)).rows).toEqual([{ f: 1 }])
   })
 
-  test('of a procedure that has committed does not have it called again', async () => {
+  test('is not prepared again if its procedure has already committed', async () => {
     await app.observer.query(`create table other_changing (a int);
       create procedure p() language plpgsql as $$
         begin insert into note (text) values ('once ' || random()); commit; execute 'execute other'; end $$`)
@@ -94,7 +94,7 @@ describe('the name of a prepared statement', () => {
     expect((await app.rows()).length).toBe(1)
   })
 
-  test('is forgotten behind a DEALLOCATE ALL among several commands', async () => {
+  test('is forgotten after a DEALLOCATE ALL among several commands', async () => {
     const q = { name: 'many', text: 'select 1 as one' }
     await app.pool.query(q)
     await app.shared.transaction(async () => {

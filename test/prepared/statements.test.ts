@@ -37,7 +37,7 @@ describe.each(speakers)('a named statement, first in a transaction of $name', (s
     ])
   })
 
-  test('that can not be parsed leaves its name free for another text', async () => {
+  test('that cannot be parsed leaves its name free for another text', async () => {
     const name = nameOf('unparsed')
     const error = await failureOf(
       first({ name, text: 'insert into nowhere values ($1)', values: ['a'] }),
@@ -80,7 +80,7 @@ describe.each(speakers)('a named statement, first in a transaction of $name', (s
     ])
   })
 
-  test('that has another text under a name in use is refused, and BEGIN rides with the next', async () => {
+  test('that has another text under a name in use is refused, and BEGIN is piggybacked on the next', async () => {
     const name = nameOf('taken')
     await first(insert(name, 'a'))
     app.transcript.clear()

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 
-/** A promise that a test opens by hand. */
+/** A promise that a test resolves. */
 export interface Gate {
   readonly passed: Promise<void>
   open(): void
@@ -11,7 +11,7 @@ export function gate(): Gate {
   return { passed: promise, open: () => resolve() }
 }
 
-/** Lets everything run that waits for no input. */
+/** Lets all pending work run that waits for no input. */
 export async function breathe(): Promise<void> {
   for (let turn = 0; turn < 5; turn++) await setImmediate()
 }

@@ -1,12 +1,12 @@
-/** How promises have settled, in a word each. */
+/** How promises have settled: 'fulfilled', or the message of the error. */
 export async function outcomes(promises: readonly unknown[]): Promise<string[]> {
   const settled = await Promise.allSettled(promises)
   return settled.map((result) =>
-    result.status === 'fulfilled' ? 'kept' : (result.reason as Error).message,
+    result.status === 'fulfilled' ? 'fulfilled' : (result.reason as Error).message,
   )
 }
 
-/** What a promise has come to: its value, or the name of its error and of that one's cause. */
+/** How a promise has settled: 'done', or the name and the code of the error, behind Drizzle's wrapper. */
 export async function fateOf(promise: PromiseLike<unknown>): Promise<string> {
   try {
     await promise
@@ -19,7 +19,7 @@ export async function fateOf(promise: PromiseLike<unknown>): Promise<string> {
   }
 }
 
-/** What promises have come to, in their order. */
+/** How promises have settled, in their order. */
 export function fatesOf(promises: readonly PromiseLike<unknown>[]): Promise<string[]> {
   return Promise.all(promises.map(fateOf))
 }

@@ -2,18 +2,18 @@ import { type App, type AppOptions, notes, useApp } from './app.ts'
 import { recorder } from './recorder.ts'
 import type { Manner } from './worlds.ts'
 
-/** An application whose pool has one client, and what was written to the server by that. */
+/** An application whose pool has one client, and the bytes that the client wrote. */
 export interface RecordedApp {
   readonly app: App
   /** The statements that were sent, in the order of the bytes. */
   readonly sent: () => string[]
   /** How often the server was asked to answer. */
   readonly trips: () => number
-  /** Forgets what was sent so far. */
+  /** Forgets the statements sent so far. */
   readonly clear: () => void
 }
 
-/** Gives the calling test file an application whose bytes are read. */
+/** Gives the calling test file an application whose bytes are recorded. */
 export function useRecordedApp(options: AppOptions = {}): RecordedApp {
   const wire = recorder()
   const pool = { ...options.pool, max: 1, stream: () => wire.stream() }
@@ -35,7 +35,7 @@ function verbOf(text: string): string {
   return text.trim().split(/[\s;]/, 1)[0]?.toLowerCase() ?? ''
 }
 
-/** Each way to run an application in which statements leave together. */
+/** The manners in which statements are pipelined. */
 export const joining: readonly Manner[] = [
   { name: 'any client', options: {} },
   { name: 'a client in pipeline mode', options: { pool: { pipeline: true } } },
@@ -47,7 +47,7 @@ export function note(app: App, text: unknown): Promise<{ rows: { id: number; tex
   return app.pool.query('insert into note (text) values ($1) returning id, text', [text])
 }
 
-/** Writes one note with each layer, and tells what each has answered. */
+/** Writes one note with each layer, and returns their answers. */
 export function oneOfEach(app: App, ...[first, second, third]: [string, string, string]) {
   return [
     app.orm

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { App } from './app.ts'
 
-/** Ends the session behind the pool's only client, and waits until the process knows. */
+/** Ends the session of the pool's only client, and waits until the application has noticed. */
 export async function endSession(app: App, processID: number): Promise<void> {
   await app.observer.query('select pg_terminate_backend($1)', [processID])
   while (app.shared.inTransaction) await setImmediate()
@@ -47,7 +47,7 @@ async function untilOneWaits(app: App, event: 'PgSleep' | 'advisory'): Promise<v
   }
 }
 
-/** Cancels what sleeps in `pg_sleep` for the application, or ends its session, from outside. */
+/** Cancels the statement that sleeps in `pg_sleep`, or ends its session, from outside. */
 export async function interruptSleep(
   app: App,
   how: 'pg_cancel_backend' | 'pg_terminate_backend',

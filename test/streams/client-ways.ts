@@ -6,11 +6,11 @@ export interface Way {
   readonly name: string
   /** Runs `fn` with the client, and gives it back. */
   lend<T>(app: App, fn: (client: PoolClient) => Promise<T>): Promise<T>
-  /** The lines of a transcript. The log does not hear of those in parentheses from every client. */
+  /** The lines that the log shows: those in parentheses are not reported from every client. */
   heard(lines: readonly string[]): string[]
 }
 
-/** The physical client, which the log does not hear. */
+/** The physical client, whose statements are not in the log. */
 const physical: Way = {
   name: 'withClient()',
   lend: (app, fn) => app.shared.withClient(fn),

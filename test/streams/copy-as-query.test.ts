@@ -9,7 +9,7 @@ describe.each(joining)('COPY FROM STDIN as a query, with $name', ({ options }) =
   const { app } = useRecordedApp(options)
   const copy = () => app.pool.query('copy note (text) from stdin')
 
-  /** The same client works on, and knows where it is. */
+  /** The same client works on, and is in step with the server. */
   async function nextWorks(): Promise<void> {
     const fates = await app.shared.transaction(() =>
       fatesOf([note(app, 'next'), app.pool.query('select 1'), note(app, 'last')]),
@@ -46,7 +46,7 @@ describe.each(joining)('COPY FROM STDIN as a query, with $name', ({ options }) =
     await nextWorks()
   })
 
-  test('twice in one flight fails once', async () => {
+  test('twice in one pipeline fails once', async () => {
     const fates: string[] = []
     await failureOf(
       app.shared.transaction(async () => {
@@ -57,18 +57,21 @@ describe.each(joining)('COPY FROM STDIN as a query, with $name', ({ options }) =
     await nextWorks()
   })
 
-  test.each(['first', 'last'])('as the %s in a nested block is undone with it', async (place) => {
-    await app.shared.transaction(async () => {
-      await note(app, 'next')
-      const nested = app.db.transaction().execute(async () => {
-        if (place === 'first') await Promise.all([copy(), note(app, 'a')])
-        else await Promise.all([note(app, 'a'), copy()])
+  test.each(['first', 'last'])(
+    'as the %s in a nested block is rolled back with it',
+    async (place) => {
+      await app.shared.transaction(async () => {
+        await note(app, 'next')
+        const nested = app.db.transaction().execute(async () => {
+          if (place === 'first') await Promise.all([copy(), note(app, 'a')])
+          else await Promise.all([note(app, 'a'), copy()])
+        })
+        expect(await fateOf(nested)).not.toBe('done')
+        await Promise.all([note(app, 'b'), note(app, 'c')])
       })
-      expect(await fateOf(nested)).not.toBe('done')
-      await Promise.all([note(app, 'b'), note(app, 'c')])
-    })
-    expect(await app.rows()).toEqual(['next', 'b', 'c'])
-  })
+      expect(await app.rows()).toEqual(['next', 'b', 'c'])
+    },
+  )
 
   test('outside a transaction fails, and the next request works', async () => {
     expect(await failureOf(copy())).toMatchObject({ code: '57014' })

@@ -28,15 +28,15 @@ async function read(client: PoolClient): Promise<string[]> {
 }
 
 /** Makes one note, and fails. */
-async function* failing(): AsyncGenerator<string> {
+async function* failingNotes(): AsyncGenerator<string> {
   yield 'copied\n'
   throw boom
 }
 
-/** The server says no when it has been told all, or before it wants to be told anything. */
+/** The server refuses the first after all data, the second before any data. */
 const refused = [
-  { name: 'data that break a constraint', sql: 'copy note (text) from stdin', code: '23505' },
-  { name: 'a table that there is not', sql: 'copy nowhere from stdin', code: '42P01' },
+  { name: 'data that violate a constraint', sql: 'copy note (text) from stdin', code: '23505' },
+  { name: 'a table that does not exist', sql: 'copy nowhere from stdin', code: '42P01' },
 ]
 
 /** The server process that the pool's only client talks to. */
@@ -54,7 +54,7 @@ describe.each(ways)('COPY through $name', (way) => {
 
   test('whose producer fails outside a transaction copies nothing, and the client stays', async () => {
     const session = await sessionOf()
-    const error = await failureOf(way.lend(app, (client) => fill(client, failing())))
+    const error = await failureOf(way.lend(app, (client) => fill(client, failingNotes())))
     expect(error).toBe(boom)
     expect(await sessionOf()).toEqual(session)
     expect(await app.rows()).toEqual([])
@@ -74,7 +74,7 @@ describe.each(ways)('COPY through $name', (way) => {
   )
 
   describe.each(speakers)('in a transaction of $name', (speaker) => {
-    test('is one statement, with what is held back in front', async () => {
+    test('is one statement, with the deferred commands in front', async () => {
       await speaker.block(app, async () => {
         await speaker.block(app, async () => {
           expect(await way.lend(app, (client) => fill(client, ['a\n', 'b\n']))).toBe(2)
@@ -97,7 +97,7 @@ describe.each(ways)('COPY through $name', (way) => {
       )
     })
 
-    test('is taken back with its savepoint', async () => {
+    test('is rolled back with its savepoint', async () => {
       await speaker.block(app, async () => {
         await speaker.note(app, 'kept')
         const nested = speaker.block(app, async () => {
@@ -126,7 +126,7 @@ describe.each(ways)('COPY through $name', (way) => {
       const session = await sessionOf()
       const failed = speaker.block(app, async () => {
         await speaker.note(app, 'a')
-        await way.lend(app, (client) => fill(client, failing()))
+        await way.lend(app, (client) => fill(client, failingNotes()))
       })
       await expect(failed).rejects.toBe(boom)
       expect(app.transcript.lines().at(-1)).toBe('rollback')
@@ -134,21 +134,23 @@ describe.each(ways)('COPY through $name', (way) => {
       expect(await app.rows()).toEqual([])
     })
 
-    test('whose producer fails can not commit, though the error was swallowed', async () => {
+    test('whose producer fails cannot be committed even if the error is swallowed', async () => {
       const session = await sessionOf()
       const failed = speaker.block(app, async () => {
         await speaker.note(app, 'a')
-        await failureOf(way.lend(app, (client) => fill(client, failing())))
+        await failureOf(way.lend(app, (client) => fill(client, failingNotes())))
       })
       await expect(failed).rejects.toMatchObject({ name: 'TransactionAbortedError' })
       expect(await sessionOf()).toEqual(session)
       expect(await app.rows()).toEqual([])
     })
 
-    test('whose producer fails in a savepoint costs that alone', async () => {
+    test('whose producer fails in a savepoint rolls back that alone', async () => {
       await speaker.block(app, async () => {
         await speaker.note(app, 'a')
-        const nested = speaker.block(app, () => way.lend(app, (client) => fill(client, failing())))
+        const nested = speaker.block(app, () =>
+          way.lend(app, (client) => fill(client, failingNotes())),
+        )
         expect(await failureOf(nested)).toBe(boom)
         await speaker.note(app, 'b')
       })
@@ -172,7 +174,7 @@ describe.each(ways)('COPY through $name', (way) => {
       expect(await app.rows()).toEqual([])
     })
 
-    test('lets statements of others wait until it is done', async () => {
+    test('makes other statements wait until it is done', async () => {
       const asked = gate()
       await speaker.block(app, async () => {
         await speaker.note(app, 'a')
@@ -195,7 +197,7 @@ describe.each(ways)('COPY through $name', (way) => {
       )
     })
 
-    test('that nobody awaits is waited for by COMMIT', async () => {
+    test('that nobody awaits is complete before COMMIT', async () => {
       let copying: Promise<unknown> | undefined
       await speaker.block(app, async () => {
         await speaker.note(app, 'a')
@@ -237,12 +239,12 @@ test.each(Object.entries(late))(
   },
 )
 
-// A reader that leaves COPY has the server wait for ever with what nobody takes from the socket.
+// If a reader leaves COPY TO, the server waits for ever to write to a socket that nobody reads.
 
 // far more than the buffers on the way can hold
 const ENDLESS = `copy (select repeat('x', 1000) from generate_series(1, 100000)) to stdout`
 
-/** Reads the beginning of what is copied, and leaves. */
+/** Reads the first chunk, and leaves. */
 async function leave(client: PoolClient): Promise<void> {
   for await (const _ of client.query(copyTo(ENDLESS))) break
 }
@@ -257,7 +259,7 @@ async function giveUp(client: PoolClient): Promise<void> {
 }
 
 describe.each(ways)('left early, through $name', (way) => {
-  test('COPY TO that is left outside a transaction costs its client, and nobody hangs', async () => {
+  test('COPY TO that is left outside a transaction closes its client, and nobody hangs', async () => {
     const session = await sessionOf()
     await way.lend(app, leave)
     expect(await sessionOf()).not.toEqual(session)
@@ -272,12 +274,12 @@ describe.each(ways)('left early, through $name', (way) => {
   })
 
   describe.each(speakers)('in a transaction of $name', (speaker) => {
-    test('COPY TO that is left ends in a rollback, and says so', async () => {
+    test('COPY TO that is left ends in a rollback, which the transaction reports', async () => {
       const ran: string[] = []
       const failing = speaker.block(app, async () => {
         await app.shared.afterCompletion((outcome) => void ran.push(outcome))
         await speaker.note(app, 'a')
-        // where that is told already, it is swallowed
+        // the error may be reported here already
         await way.lend(app, leave).catch(() => {})
       })
       expect((await failureOf(failing)).name).toBe('TransactionAbortedError')

@@ -7,7 +7,7 @@ import { useApp } from '../setup/app.ts'
 import { speakers } from '../setup/worlds.ts'
 import { LOCK, locked, whileLocked } from '../setup/sessions.ts'
 
-// What is left while it waits behind another statement has nobody who would take its answer.
+// A stream that is left while it waits behind another statement has no reader for its answer.
 
 const app = useApp({ pool: { max: 1 } })
 

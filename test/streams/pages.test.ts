@@ -15,7 +15,7 @@ const numbers = (db: Pick<typeof app.db, 'selectFrom'>, count: number) =>
     .stream(1)
 
 describe.each(speakers)('a page of a stream, around a block of $name', (speaker) => {
-  test('takes the RELEASE along that is held back', async () => {
+  test('carries the deferred RELEASE', async () => {
     await app.db.transaction().execute(async (trx) => {
       for await (const { x } of numbers(trx, 2)) {
         await speaker.block(app, () => note(app, `note ${x}`))
@@ -35,7 +35,7 @@ describe.each(speakers)('a page of a stream, around a block of $name', (speaker)
     ])
   })
 
-  test('takes the SAVEPOINT along of the block that it is read in', async () => {
+  test('carries the deferred SAVEPOINT of the block that reads it', async () => {
     const boom = new Error('boom')
     await app.db.transaction().execute(async (trx) => {
       const pages = numbers(trx, 3)

@@ -4,14 +4,14 @@ import { useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 import { speakers } from '../setup/worlds.ts'
 
-// The pool would end the wait itself, much later, and could not say what it was for.
+// The pool would end the wait only by its own timeout, and could not name the cause.
 const app = useApp({
   pool: { max: 1, connectionTimeoutMillis: 1000 },
   shared: { turnTimeout: 60 },
 })
 
 describe.each(speakers)('outside a transaction, on a pool of one', (speaker) => {
-  test(`a stream whose consumer asks ${speaker.name} is found out, and goes on`, async () => {
+  test(`a stream whose consumer waits for ${speaker.name} is not a deadlock: the wait is refused, and it goes on`, async () => {
     await app.observer.query(`insert into note (text) values ('a'), ('b')`)
     const seen: string[] = []
     const refused: Error[] = []
@@ -23,7 +23,7 @@ describe.each(speakers)('outside a transaction, on a pool of one', (speaker) => 
     expect(seen).toEqual(['a', 'b'])
     expect(refused.map((error) => isSharedConnectionError(error))).toEqual([true, true])
     for (const { message } of refused) {
-      // where the wait was asked for, and where the stream was begun
+      // the places of the wait and of the stream
       expect((message.match(/plain-streams\.test\.ts/g) ?? []).length).toBeGreaterThanOrEqual(2)
     }
     expect(await app.rows()).toEqual(['a', 'b'])

@@ -27,7 +27,7 @@ async function seed(): Promise<void> {
 const SEEDED = ['n1', 'n2', 'n3', 'n4', 'n5']
 
 describe.each(ways)('pg-query-stream through $name', (way) => {
-  test('is read outside a transaction as ever', async () => {
+  test('is read outside a transaction as by stock', async () => {
     await seed()
     expect(await way.lend(app, (client) => textsOf(streamOf(client)))).toEqual(SEEDED)
     expect(app.transcript.lines()).toEqual(way.heard(['(select)']))
@@ -65,7 +65,7 @@ describe.each(ways)('pg-query-stream through $name', (way) => {
       )
     })
 
-    test('whose statement fails fails it, with the error of the server', async () => {
+    test('whose statement fails fails the transaction, with the error of the server', async () => {
       const failing = speaker.block(app, async () => {
         await speaker.note(app, 'a')
         await way.lend(app, (client) => textsOf(streamOf(client, `select 1 / 0 as text`)))
@@ -75,7 +75,7 @@ describe.each(ways)('pg-query-stream through $name', (way) => {
       expect(app.transcript.lines().at(-1)).toBe('rollback')
     })
 
-    test('whose error is swallowed can not be committed', async () => {
+    test('whose error is swallowed prevents COMMIT', async () => {
       const failing = speaker.block(app, async () => {
         await speaker.note(app, 'a')
         await way
@@ -87,36 +87,39 @@ describe.each(ways)('pg-query-stream through $name', (way) => {
     })
   })
 
-  test.each(worlds)('has others wait until it was read, in $name', async ({ outer, inner }) => {
-    let seen = 0
-    let seenBefore = 0
-    await outer.block(app, async () => {
-      await outer.note(app, 'a')
-      const begun = gate()
-      const asked = gate()
-      const reading = way.lend(app, async (client) => {
-        for await (const _ of streamOf(client, 'select generate_series(1, 100)')) {
-          seen++
-          begun.open()
-          await asked.passed
+  test.each(worlds)(
+    'makes other statements wait until it has been read, in $name',
+    async ({ outer, inner }) => {
+      let seen = 0
+      let seenBefore = 0
+      await outer.block(app, async () => {
+        await outer.note(app, 'a')
+        const begun = gate()
+        const asked = gate()
+        const reading = way.lend(app, async (client) => {
+          for await (const _ of streamOf(client, 'select generate_series(1, 100)')) {
+            seen++
+            begun.open()
+            await asked.passed
+          }
+        })
+        await begun.passed
+        const write = async (): Promise<void> => {
+          await inner.note(app, 'b')
+          seenBefore = seen
         }
+        const writing = write()
+        await breathe()
+        asked.open()
+        await Promise.all([reading, writing])
       })
-      await begun.passed
-      const write = async (): Promise<void> => {
-        await inner.note(app, 'b')
-        seenBefore = seen
-      }
-      const writing = write()
-      await breathe()
-      asked.open()
-      await Promise.all([reading, writing])
-    })
-    expect(seen).toBe(100)
-    // the last pages may have come, but not been looked at
-    expect(seenBefore).toBeGreaterThan(90)
-    expect(await app.rows()).toEqual(['a', 'b'])
-    expect(app.transcript.lines()).toEqual(
-      way.heard(['begin', 'insert a', '(select)', 'insert b', 'commit']),
-    )
-  })
+      expect(seen).toBe(100)
+      // the last pages may have come, but not been looked at
+      expect(seenBefore).toBeGreaterThan(90)
+      expect(await app.rows()).toEqual(['a', 'b'])
+      expect(app.transcript.lines()).toEqual(
+        way.heard(['begin', 'insert a', '(select)', 'insert b', 'commit']),
+      )
+    },
+  )
 })

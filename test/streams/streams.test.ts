@@ -34,25 +34,21 @@ describe.each(speakers)('a stream in a transaction of $name', (speaker) => {
     },
   )
 
-  test(
-    'that is left in the middle leaves the transaction as it was',
-    { timeout: 3000 },
-    async () => {
-      await fill()
-      await speaker.block(app, async () => {
-        for await (const { text } of app.db
-          .selectFrom('note')
-          .select('text')
-          .orderBy('id')
-          .stream(1)) {
-          if (text === 'b') break
-        }
-        await speaker.note(app, 'after')
-      })
-      expect(await app.rows()).toEqual(['a', 'b', 'c', 'd', 'e', 'after'])
-      expect(app.transcript.lines().at(-1)).toBe('commit')
-    },
-  )
+  test('that is left early does not affect the transaction', { timeout: 3000 }, async () => {
+    await fill()
+    await speaker.block(app, async () => {
+      for await (const { text } of app.db
+        .selectFrom('note')
+        .select('text')
+        .orderBy('id')
+        .stream(1)) {
+        if (text === 'b') break
+      }
+      await speaker.note(app, 'after')
+    })
+    expect(await app.rows()).toEqual(['a', 'b', 'c', 'd', 'e', 'after'])
+    expect(app.transcript.lines().at(-1)).toBe('commit')
+  })
 
   test('whose consumer throws is rolled back with its transaction', { timeout: 3000 }, async () => {
     await fill()
@@ -68,7 +64,7 @@ describe.each(speakers)('a stream in a transaction of $name', (speaker) => {
     expect(app.transcript.lines().at(-1)).toBe('rollback')
   })
 
-  test('that is two at once keeps them apart', { timeout: 3000 }, async () => {
+  test('does not mix with another at the same time', { timeout: 3000 }, async () => {
     await fill()
     const seen: string[] = []
     await speaker.block(app, async () => {
@@ -88,7 +84,7 @@ describe.each(speakers)('a stream in a transaction of $name', (speaker) => {
     expect(app.transcript.lines().at(-1)).toBe('commit')
   })
 
-  test('that a savepoint by hand takes back ends with an error that says so', async () => {
+  test('that a manual rollback to a savepoint closes ends with an error that says so', async () => {
     await fill()
     const seen: string[] = []
     await speaker.block(app, async () => {
@@ -112,23 +108,26 @@ describe.each(speakers)('a stream in a transaction of $name', (speaker) => {
   test.each([
     ['savepoint around', 'rollback to savepoint around'],
     ['begin', 'rollback'],
-  ])('that %j around its savepoint takes back ends with that error', async (open, undo) => {
-    await fill()
-    await speaker.block(app, async () => {
-      await app.pool.query(open)
-      await app.pool.query('savepoint here')
-      const stream = app.db.selectFrom('note').select('text').stream(1)[Symbol.asyncIterator]()
-      await stream.next()
-      await app.pool.query('release savepoint here')
-      await app.pool.query(undo)
-      expect((await failureOf(stream.next())).name).toBe('TransactionClosedError')
-      await speaker.note(app, 'f')
-    })
-    expect(await app.rows()).toEqual(['a', 'b', 'c', 'd', 'e', 'f'])
-    expect(app.transcript.lines().at(-1)).toBe('commit')
-  })
+  ])(
+    'that a rollback of %j around its savepoint closes ends with that error',
+    async (open, undo) => {
+      await fill()
+      await speaker.block(app, async () => {
+        await app.pool.query(open)
+        await app.pool.query('savepoint here')
+        const stream = app.db.selectFrom('note').select('text').stream(1)[Symbol.asyncIterator]()
+        await stream.next()
+        await app.pool.query('release savepoint here')
+        await app.pool.query(undo)
+        expect((await failureOf(stream.next())).name).toBe('TransactionClosedError')
+        await speaker.note(app, 'f')
+      })
+      expect(await app.rows()).toEqual(['a', 'b', 'c', 'd', 'e', 'f'])
+      expect(app.transcript.lines().at(-1)).toBe('commit')
+    },
+  )
 
-  test('is read on behind a rollback to a savepoint inside its own', async () => {
+  test('can be read on after a rollback to a savepoint inside its own', async () => {
     await fill()
     const seen: unknown[] = []
     await speaker.block(app, async () => {
@@ -146,7 +145,7 @@ describe.each(speakers)('a stream in a transaction of $name', (speaker) => {
     expect(app.transcript.lines().at(-1)).toBe('commit')
   })
 
-  test('whose statement fails fails as a statement does', { timeout: 3000 }, async () => {
+  test('whose statement fails rejects like a statement', { timeout: 3000 }, async () => {
     const error = await failureOf(
       speaker.block(app, async () => {
         await speaker.note(app, 'a')
@@ -164,7 +163,7 @@ describe.each(speakers)('a stream in a transaction of $name', (speaker) => {
   })
 
   test(
-    'can not be read on after the rollback of the savepoint that it was opened in',
+    'cannot be read on after the rollback of the savepoint that it was opened in',
     { timeout: 3000 },
     async () => {
       await fill()

@@ -9,13 +9,13 @@ import { useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 import { speakers } from '../setup/worlds.ts'
 
-// A stream that is not the bridge's keeps the connection to itself until its end. Who reads it, or
-// feeds it, and awaits a statement on the same connection would wait for ever.
+// A foreign stream occupies the connection until its end. If its reader or its producer awaits a
+// statement on the same connection, both would wait for ever.
 
 const app = useApp({ pool: { max: 1 }, shared: { turnTimeout: 60 } })
 const ROWS = `select * from (values ('a'), ('b')) as found (text)`
 
-/** One kind of stream, which is in the middle when it calls `between`. Gives what it was about. */
+/** One kind of stream. It calls `between` when it is half read, and returns the notes. */
 interface Kind {
   readonly name: string
   readonly verb: string
@@ -66,7 +66,7 @@ const kinds: readonly Kind[] = [
 
 describe.each(kinds)('$name on a client of pool.connect()', { timeout: 1500 }, (kind) => {
   test.each(speakers)(
-    'in a transaction of $name ends the wait of what its reader asks for, and goes on',
+    'in a transaction of $name makes a wait of its own reader time out, and goes on',
     async (speaker) => {
       let refused: Error | undefined
       await speaker.block(app, async () => {
@@ -93,17 +93,20 @@ describe.each(kinds.filter(({ verb }) => verb === 'select'))(
   '$name outside a transaction, on a pool of one',
   { timeout: 1500 },
   (kind) => {
-    test.each(speakers)('whose reader asks $name is found out, and goes on', async (speaker) => {
-      let refused: Error | undefined
-      const client = await app.pool.connect()
-      const found = await kind.run(client, async () => {
-        refused = await failureOf(speaker.block(app, () => speaker.note(app, 'never')))
-      })
-      client.release()
-      expect(found).toEqual(['a', 'b'])
-      expect(refused?.name).toBe('TurnTimeoutError')
-      expect(await app.rows()).toEqual([])
-      expect(app.transcript.lines()).toEqual(['select'])
-    })
+    test.each(speakers)(
+      'whose reader waits for $name makes that wait time out, and goes on',
+      async (speaker) => {
+        let refused: Error | undefined
+        const client = await app.pool.connect()
+        const found = await kind.run(client, async () => {
+          refused = await failureOf(speaker.block(app, () => speaker.note(app, 'never')))
+        })
+        client.release()
+        expect(found).toEqual(['a', 'b'])
+        expect(refused?.name).toBe('TurnTimeoutError')
+        expect(await app.rows()).toEqual([])
+        expect(app.transcript.lines()).toEqual(['select'])
+      },
+    )
   },
 )
