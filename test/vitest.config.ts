@@ -4,7 +4,9 @@ import { type Combination, combinations, isCrossed, newest } from './combination
 // The package is tested from its source. Given conditions replace the default ones.
 const conditions = ['@shared-connection/source', 'module', 'node', 'development|production']
 
-const ELSEWHERE = ['core/**', 'fuzz/**', 'pgbouncer/**', 'node_modules/**']
+/** What needs no library, and so runs once. */
+const PURE = ['core/**/*.test.ts', 'fuzz/**/*.test.ts', 'setup/clean-databases.test.ts']
+const ELSEWHERE = [...PURE, 'pgbouncer/**', 'node_modules/**']
 /** What takes long, and needs each version once: it runs where the newest and the oldest meet. */
 const ONCE_EACH = [
   'faults/**',
@@ -28,11 +30,10 @@ export default defineConfig({
   },
 })
 
-/** What needs no library runs once. */
 function pure(): TestProjectInlineConfiguration {
   return {
     ...onSource(),
-    test: { name: 'core', include: ['core/**/*.test.ts', 'fuzz/**/*.test.ts'] },
+    test: { name: 'core', include: PURE },
   }
 }
 

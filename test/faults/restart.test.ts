@@ -3,6 +3,7 @@ import { TransactionAbortedError } from 'shared-connection'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { freshDatabase, type Postgres, startPostgres } from '../postgres/index.ts'
 import { type App, startApp } from '../setup/app.ts'
+import { CREATE_TABLES } from '../setup/schema.ts'
 import { speakers } from '../setup/worlds.ts'
 import { expectTold, lossIn, reportOf, until } from './support.ts'
 
@@ -27,6 +28,7 @@ describe.skipIf(!isOurs)('a server that crashes, and comes back', () => {
     for (const pool of [app.pool, app.observer]) pool.on('error', () => {})
     // COMMIT of a note with this text takes its time
     await app.observer.query(`
+      ${CREATE_TABLES};
       create function nap() returns trigger language plpgsql as $$
         begin perform pg_sleep(600); return null; end $$;
       create constraint trigger nap after insert on note deferrable initially deferred

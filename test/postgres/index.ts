@@ -1,2 +1,2 @@
-export { freshDatabase, type FreshDatabase } from './fresh-database.ts'
+export { dropDatabases, freshDatabase, type FreshDatabase } from './fresh-database.ts'
 export { startPostgres, type Postgres, type StartOptions } from './start-postgres.ts'

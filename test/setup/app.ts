@@ -1,8 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { drizzle } from 'drizzle-orm/node-postgres'
-import { integer, pgTable, serial, text } from 'drizzle-orm/pg-core'
-import { type Generated, Kysely, PostgresDialect } from 'kysely'
-import { Pool, type PoolConfig } from 'pg'
+import { Kysely, PostgresDialect } from 'kysely'
+import { Pool, type PoolConfig, type QueryResult } from 'pg'
 import Cursor from 'pg-cursor'
 import {
   CHANNELS,
@@ -15,33 +14,14 @@ import {
 import 'shared-connection/register'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject } from 'vitest'
 import { type Database, useDatabase } from './database.ts'
+import { EMPTY_TABLES, type Schema } from './schema.ts'
 import { tap } from './tap.ts'
 import { listen, type Transcript } from './transcript.ts'
 
-export const notes = pgTable('note', {
-  id: serial('id').primaryKey(),
-  text: text('text').notNull(),
-})
-
-export const replies = pgTable('reply', {
-  id: serial('id').primaryKey(),
-  note_id: integer('note_id').notNull(),
-  text: text('text').notNull(),
-})
-
-export interface Schema {
-  note: { id: Generated<number>; text: string }
-  reply: { id: Generated<number>; note_id: number; text: string }
-}
+export { notes, replies, type Schema } from './schema.ts'
 
 const makeDrizzle = (pool: Pool) => drizzle({ client: pool })
 type Orm = ReturnType<typeof makeDrizzle>
-
-// TRUNCATE would make new files for every test.
-const EMPTY = `
-  delete from reply;
-  delete from note;
-  select setval('reply_id_seq', 1, false), setval('note_id_seq', 1, false)`
 
 /** An application on both layers, with a database to itself. */
 export interface App {
@@ -102,8 +82,7 @@ export function useApp(options: AppOptions = {}): App {
   afterEach(async () => {
     const { pool, observer } = app as App
     const left = await usageAtRest(pool)
-    const open = await closeTransactions(observer)
-    await observer.query(EMPTY)
+    const open = await emptyTables(observer)
     expect(warnings).toEqual([])
     expect(left, 'clients in use').toEqual({ inUse: 0, waiting: 0 })
     expect(open, 'open transactions').toEqual([])
@@ -134,15 +113,31 @@ async function usageAtRest(pool: Pool): Promise<{ inUse: number; waiting: number
   return usage()
 }
 
-/** Closes what a test has left open, so that those after it can go on. Tells what that was. */
-async function closeTransactions(observer: Pool): Promise<unknown[]> {
-  const open = `from pg_stat_activity
-    where datname = current_database() and state like 'idle in transaction%'`
-  const { rows } = await observer.query(`select 1 ${open}`)
-  if (rows.length === 0) return []
+// pg_stat_activity would join the names of databases and users to each session.
+const OPEN = `from pg_stat_get_activity(null)
+  where datid = (select oid from pg_database where datname = current_database())
+    and state like 'idle in transaction%'`
+
+// One round trip. A row that an open transaction has locked would hold DELETE up.
+const EMPTY_UNLESS_OPEN = `
+  select query ${OPEN};
+  delete from reply where not exists (select ${OPEN});
+  delete from note where not exists (select ${OPEN});
+  select setval('reply_id_seq', 1, false), setval('note_id_seq', 1, false)`
+
+/**
+ * Makes the tables as they were before the test. Closes the transactions that it has left open, so
+ * that those after it can go on, and returns their last statements.
+ */
+async function emptyTables(observer: Pool): Promise<unknown[]> {
+  // pg returns an array for several statements, which its types do not know.
+  const [open] = (await observer.query(EMPTY_UNLESS_OPEN)) as unknown as [QueryResult]
+  if (open.rows.length === 0) return []
   // a connection may be just closing
   await new Promise((resolve) => setTimeout(resolve, 200))
-  return (await observer.query(`select query, pg_terminate_backend(pid) ${open}`)).rows
+  const { rows } = await observer.query(`select query, pg_terminate_backend(pid) ${OPEN}`)
+  await observer.query(EMPTY_TABLES)
+  return rows
 }
 
 /** Starts an application on a database, where one for a whole test file does not do. */
@@ -151,12 +146,6 @@ export async function startApp(database: Database, options: AppOptions = {}): Pr
   const url = (await options.through?.open(urlForApps)) ?? urlForApps
   const pool = new Pool({ connectionString: url, max: 5, ...options.pool })
   const observer = new Pool({ connectionString: database.url, max: 2 })
-  await observer.query(`
-    create table note (id serial primary key, text text not null unique);
-    create table reply (
-      id serial primary key,
-      note_id int not null references note deferrable initially immediate,
-      text text not null)`)
   const orm = makeDrizzle(pool)
   const riding = inject('rides') === false ? { lazy: false } : {}
   const shared = shareConnection(orm, { ...riding, ...options.shared })

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, inject } from 'vitest'
 import { closeSessions } from '../pgbouncer/close-sessions.ts'
 import { openSessions } from '../pgbouncer/open-sessions.ts'
-import { freshDatabase, type FreshDatabase } from '../postgres/index.ts'
+import { type CleanDatabase, returnDatabase, takeDatabase } from './clean-databases.ts'
 
 export interface Database {
   readonly url: string
@@ -11,15 +11,15 @@ export interface Database {
 
 /** Gives the calling test file a database of its own, from before its first test to after its last. */
 export function useDatabase(): Database {
-  let database: FreshDatabase | undefined
+  let database: CleanDatabase | undefined
   const isBehindPgBouncer = inject('pgBouncer') === 'running'
   beforeAll(async () => {
-    database = await freshDatabase(inject('serverUrl'))
+    database = await takeDatabase(inject('serverUrl'), inject('databasePrefix'))
     if (isBehindPgBouncer) await openSessions(urlForApps())
   })
   afterAll(async () => {
     if (isBehindPgBouncer && database) await closeSessions(urlForApps())
-    await database?.drop()
+    if (database) returnDatabase(database)
   })
 
   const url = (): string => {

@@ -1,13 +1,16 @@
+import { randomBytes } from 'node:crypto'
 import type { TestProject } from 'vitest/node'
 import type { Combination } from '../combinations.ts'
 import { describeImpossible } from '../pgbouncer/impossible.ts'
 import { type Missing, startPgBouncer } from '../pgbouncer/start-pgbouncer.ts'
 import type { Kept } from '../postgres/fork-keeper.ts'
-import { startPostgres } from '../postgres/index.ts'
+import { dropDatabases, startPostgres } from '../postgres/index.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
     readonly serverUrl: string
+    /** The beginning of the names of the databases of this run. */
+    readonly databasePrefix: string
     /** The server as applications reach it. */
     readonly serverUrlForApps: string
     /** The versions of the libraries that the running project is for. */
@@ -22,11 +25,13 @@ declare module 'vitest' {
 // One of each for the whole run, whatever the number of projects.
 let server: Kept | undefined
 let bouncer: Kept | undefined
+const databasePrefix = `shared_connection_${randomBytes(4).toString('hex')}_`
 
 export async function setup(root: TestProject): Promise<void> {
   server = await startPostgres({ onProgress: (message) => console.log(message) })
   root.provide('serverUrl', server.url)
   root.provide('serverUrlForApps', server.url)
+  root.provide('databasePrefix', databasePrefix)
   root.provide('pgBouncer', 'none')
 
   const behind = root.vitest.projects.find(({ name }) => name === 'pgbouncer')
@@ -48,5 +53,6 @@ async function setupPgBouncer(project: TestProject, serverUrl: string): Promise<
 
 export async function teardown(): Promise<void> {
   await bouncer?.stop()
+  if (server) await dropDatabases(server.url, databasePrefix)
   await server?.stop()
 }
