@@ -1,4 +1,4 @@
-import { setTimeout } from 'node:timers/promises'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import { HookError, InvalidArgumentError, suppress } from '../errors.ts'
 import type { Frame } from '../transaction/frame.ts'
 
@@ -99,7 +99,9 @@ async function tell(
 
 async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   try {
-    await setTimeout(milliseconds, undefined, signal && { signal })
+    // A timer takes a millisecond at least, and more on a busy machine.
+    if (milliseconds === 0) await setImmediate(undefined, signal && { signal })
+    else await setTimeout(milliseconds, undefined, signal && { signal })
   } catch {
     throw signal?.reason
   }
