@@ -3,16 +3,16 @@ import type { KyselyPlugin } from 'kysely'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type AppOptions, notes, useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
-import { speakers } from '../setup/worlds.ts'
+import { mannersHere, speakers } from '../setup/worlds.ts'
 import { FaultyProxy } from '../faults/proxy.ts'
 import { completes } from '../faults/messages.ts'
 
-const ways: readonly { name: string; options: AppOptions; isTogether: boolean }[] = [
+const ways = mannersHere<{ name: string; options: AppOptions; isTogether: boolean }>([
   { name: 'lazy', options: {}, isTogether: true },
   { name: 'not lazy', options: { shared: { lazy: false } }, isTogether: false },
   { name: 'join', options: { shared: { nesting: 'join' } }, isTogether: true },
   { name: 'pipeline', options: { pool: { pipeline: true } }, isTogether: true },
-]
+])
 
 const refuse = (): never => {
   throw new Error('unreadable')

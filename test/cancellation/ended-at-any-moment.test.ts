@@ -5,13 +5,14 @@ import { Client } from 'pg'
 import { shareConnection, TransactionOutcomeUnknownError } from 'shared-connection'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { useApp, type AppOptions } from '../setup/app.ts'
+import { mannersHere } from '../setup/worlds.ts'
 
 const given = new Error('given up')
-const ways: readonly { name: string; options: AppOptions }[] = [
+const ways = mannersHere<{ name: string; options: AppOptions }>([
   { name: 'lazy', options: {} },
   { name: 'not lazy', options: { shared: { lazy: false } } },
   { name: 'pipeline', options: { pool: { pipeline: true } } },
-]
+])
 
 const unhandled: unknown[] = []
 const onUnhandled = (e: unknown) => unhandled.push(e)

@@ -1,20 +1,20 @@
 import { getEventListeners } from 'node:events'
 import { TransactionClosedError, TransactionTimeoutError } from 'shared-connection'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, inject, test } from 'vitest'
 import { type AppOptions, useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
-import { speakers, worlds } from '../setup/worlds.ts'
+import { mannersHere, speakers, worlds } from '../setup/worlds.ts'
 import { breathe, gate } from '../setup/gate.ts'
 import { sleeping } from '../setup/sessions.ts'
 
 const NAP = 'select pg_sleep(30)'
 const given = new Error('given up')
 
-const ways: readonly { name: string; options: AppOptions }[] = [
+const ways = mannersHere<{ name: string; options: AppOptions }>([
   { name: 'lazy', options: {} },
   { name: 'not lazy', options: { shared: { lazy: false } } },
   { name: 'pipeline', options: { pool: { pipeline: true } } },
-]
+]).filter(({ name }) => name !== 'not lazy' || inject('rides') !== false)
 
 describe.each(ways)('shared.transaction() that a signal ends, $name,', ({ options }) => {
   const app = useApp({ ...options, pool: { max: 1, ...options.pool } })

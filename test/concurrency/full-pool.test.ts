@@ -25,7 +25,7 @@ describe.each(speakers)('on a pool of two, transactions of $name', (speaker) => 
     expect(app.pool.totalCount).toBe(2)
   })
 
-  test('that each wait for one more client do not wait for ever', { timeout: 3000 }, async () => {
+  test('that each wait for one more client do not wait for ever', async () => {
     const both = [gate(), gate()]
     const results = await outcomes(
       both.map((own, n) =>

@@ -167,7 +167,7 @@ test(
   },
 )
 
-describe('a connection of Kysely on a pool of one', { timeout: 2000 }, () => {
+describe('a connection of Kysely on a pool of one', () => {
   const pooled = useApp({ pool: { max: 1 } })
 
   test('runs its transactions on itself', async () => {

@@ -7,10 +7,9 @@ import { gate } from '../setup/gate.ts'
 import { outcomes } from '../setup/outcomes.ts'
 
 const app = useApp({ pool: { max: 3, connectionTimeoutMillis: 2000 } })
-const timeout = 5000
 const requiresNew = { propagation: 'requires-new' } as const
 
-describe.each(worlds)('$name', { timeout }, ({ outer, inner }) => {
+describe.each(worlds)('$name', ({ outer, inner }) => {
   test('transactions that hold all clients and each want one more: one is refused, the others get it', async () => {
     const numbers = [0, 1, 2]
     const gates = numbers.map(() => gate())

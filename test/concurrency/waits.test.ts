@@ -6,13 +6,12 @@ import { speakers, worlds } from '../setup/worlds.ts'
 import { gate } from '../setup/gate.ts'
 
 const app = useApp({ pool: { max: 1 }, shared: { turnTimeout: 60 } })
-const timeout = 3000
 
 const atLeast = (least: number): unknown =>
   expect.toSatisfy((count: number) => count >= least, `at least ${least}`)
 
 /** Waits that cannot end. The error names both places: the one that waits and the one that it waits for. */
-describe.each(worlds)('$name', { timeout }, ({ outer, inner }) => {
+describe.each(worlds)('$name', ({ outer, inner }) => {
   test('a COMMIT that waits for a block which waits for it is rolled back, and says where both began', async () => {
     const finished = gate()
     let nested: Promise<Error> | undefined
@@ -83,7 +82,7 @@ describe.each(worlds)('$name', { timeout }, ({ outer, inner }) => {
   })
 })
 
-describe.each(speakers)('on a pool of one, $name', { timeout }, (speaker) => {
+describe.each(speakers)('on a pool of one, $name', (speaker) => {
   test('waits for a client that code outside transactions holds, since it will be released', async () => {
     const client = await app.pool.connect()
     const waiting = speaker.block(app, () => speaker.note(app, 'a'))

@@ -9,9 +9,9 @@ import { failureOf } from '../setup/failure.ts'
 const given = new Error('given up')
 const boom = new Error('boom')
 
-describe('stalled', () => {
+describe.each([true, false])('stalled, lazy: %j', (lazy) => {
   const proxy = new FaultyProxy()
-  const app = useApp({ pool: { max: 1 }, through: proxy, shared: { turnTimeout: 3000 } })
+  const app = useApp({ pool: { max: 1 }, through: proxy, shared: { turnTimeout: 3000, lazy } })
   const note = (text: string) => app.pool.query('insert into note (text) values ($1)', [text])
 
   test('a ROLLBACK on its way is not cancelled, and the error before it stays in front', async () => {

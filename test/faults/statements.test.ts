@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { useFaultyApp } from './app.ts'
 import { binds, completes, isReadyAfter, type Moment, sends } from './messages.ts'
+import { mannersHere } from '../setup/worlds.ts'
 import type { Harm } from './proxy.ts'
 import {
   boom,
@@ -44,14 +45,16 @@ const harms: readonly Harm[] = ['cut before', 'cut after', 'reset', 'truncate', 
 const withHarms = (moments: readonly Planned[]) =>
   moments.flatMap((moment) => harms.map((harm) => ({ harm, ...moment })))
 
-describe.each([
+const manners = mannersHere([
   {
     manner: 'control statements that ride',
     lazy: true,
     faults: withHarms([...controls, ...others]),
   },
   { manner: 'control statements of their own', lazy: false, faults: withHarms(controls) },
-])('$manner', ({ lazy, faults }) => {
+])
+
+describe.each(manners)('$manner', ({ lazy, faults }) => {
   const faulty = useFaultyApp({ shared: { lazy } })
   const { app, proxy } = faulty
 

@@ -68,7 +68,7 @@ describe.each(speakers)('in a transaction of $name', (speaker) => {
   })
 })
 
-test('a callback beside a query object is called', { timeout: 1000 }, async () => {
+test('a callback beside a query object is called', async () => {
   const client = await app.pool.connect()
   try {
     const anyhow = client as unknown as {

@@ -5,12 +5,11 @@ import { speakers, worlds } from '../setup/worlds.ts'
 import { gate } from '../setup/gate.ts'
 
 const app = useApp({ pool: { max: 1 } })
-const timeout = 3000
 const boom = new Error('boom')
 
 const kinds = ['afterCommit', 'afterRollback', 'afterCompletion'] as const
 
-describe.each(worlds)('$name', { timeout }, ({ outer, inner }) => {
+describe.each(worlds)('$name', ({ outer, inner }) => {
   test.each(kinds)(
     'an %s hook that hangs holds no client: others work on the only one',
     async (kind) => {
@@ -106,7 +105,7 @@ describe.each(worlds)('$name', { timeout }, ({ outer, inner }) => {
   })
 })
 
-describe.each(speakers)('a hook of $name that hangs', { timeout }, (speaker) => {
+describe.each(speakers)('a hook of $name that hangs', (speaker) => {
   test('does not delay the hooks of other transactions', async () => {
     const [running, goOn] = [gate(), gate()]
     const ran: string[] = []
@@ -131,23 +130,19 @@ describe.each(speakers)('a hook of $name that hangs', { timeout }, (speaker) => 
   })
 })
 
-test(
-  'the hook of a controlled transaction that hangs holds no client either',
-  { timeout },
-  async () => {
-    const [running, goOn] = [gate(), gate()]
-    const trx = await app.db.startTransaction().execute()
-    await trx.insertInto('note').values({ text: 'a' }).execute()
-    await trx.afterCommit(async () => {
-      running.open()
-      await goOn.passed
-    })
-    const hanging = trx.commit().execute()
-    await running.passed
-    await app.db.insertInto('note').values({ text: 'b' }).execute()
-    goOn.open()
-    await hanging
-    expect(await app.rows()).toEqual(['a', 'b'])
-    expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'commit', 'insert b'])
-  },
-)
+test('the hook of a controlled transaction that hangs holds no client either', async () => {
+  const [running, goOn] = [gate(), gate()]
+  const trx = await app.db.startTransaction().execute()
+  await trx.insertInto('note').values({ text: 'a' }).execute()
+  await trx.afterCommit(async () => {
+    running.open()
+    await goOn.passed
+  })
+  const hanging = trx.commit().execute()
+  await running.passed
+  await app.db.insertInto('note').values({ text: 'b' }).execute()
+  goOn.open()
+  await hanging
+  expect(await app.rows()).toEqual(['a', 'b'])
+  expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'commit', 'insert b'])
+})

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type App, useApp } from '../setup/app.ts'
+import { mannersHere } from '../setup/worlds.ts'
 import { programs } from './arbitrary.ts'
 import { predict } from './oracle.ts'
 import type { Step } from './program.ts'
@@ -10,11 +11,11 @@ import { forRuns, patience } from './settings.ts'
 import { leftOf, silence } from './silence.ts'
 import { imbalancesOf } from './wire.ts'
 
-const manners = [
+const manners = mannersHere([
   { name: 'lazy', shared: {}, pool: {} },
   { name: 'not lazy', shared: { lazy: false }, pool: {} },
   { name: 'pipeline', shared: {}, pool: { pipeline: true } },
-] as const
+])
 
 const suites = manners
   .flatMap((manner) => [

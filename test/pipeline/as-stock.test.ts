@@ -1,7 +1,7 @@
 import { Pool, type PoolClient, type PoolConfig } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type App, useApp } from '../setup/app.ts'
-import type { Manner } from '../setup/worlds.ts'
+import { type Manner, mannersHere } from '../setup/worlds.ts'
 
 // Deferring must not change an answer: each command that is sent manually on a client is answered as by
 // plain pg, and the same rows are there afterwards.
@@ -27,11 +27,11 @@ function programs(length: number): Command[][] {
 
 const all = [0, 1, 2, 3].flatMap((length) => programs(length))
 
-const manners: readonly Manner[] = [
+const manners: readonly Manner[] = mannersHere([
   { name: 'deferred', options: {} },
   { name: 'not deferred', options: { shared: { lazy: false } } },
   { name: 'deferred, in pipeline mode', options: { pool: { pipeline: true } } },
-]
+])
 
 /** The outcome of a program. */
 interface Outcome {

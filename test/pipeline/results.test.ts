@@ -2,7 +2,7 @@ import type { PoolConfig, QueryConfig } from 'pg'
 import { describe, expect, test } from 'vitest'
 import { notes } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
-import type { Manner } from '../setup/worlds.ts'
+import { type Manner, mannersHere } from '../setup/worlds.ts'
 import { fatesOf } from '../setup/outcomes.ts'
 import { joining, note, useRecordedApp } from '../setup/recorded-app.ts'
 
@@ -18,10 +18,10 @@ const failing = parsedBy(VALUES, () => {
   throw boom
 })
 
-const manners: readonly Manner[] = [
+const manners: readonly Manner[] = mannersHere([
   ...joining,
   { name: 'a client that answers in binary', options: { pool: { binary: true } as PoolConfig } },
-]
+])
 
 describe.each(manners)('with $name', ({ options }) => {
   const { app, sent, trips, clear } = useRecordedApp(options)

@@ -1,6 +1,6 @@
 import { type App, type AppOptions, notes, useApp } from './app.ts'
 import { recorder } from './recorder.ts'
-import type { Manner } from './worlds.ts'
+import { type Manner, mannersHere } from './worlds.ts'
 
 /** An application whose pool has one client, and the bytes that the client wrote. */
 export interface RecordedApp {
@@ -36,11 +36,11 @@ function verbOf(text: string): string {
 }
 
 /** The manners in which statements are pipelined. */
-export const joining: readonly Manner[] = [
+export const joining: readonly Manner[] = mannersHere([
   { name: 'any client', options: {} },
   { name: 'a client in pipeline mode', options: { pool: { pipeline: true } } },
   { name: 'nobody listening', options: { unheard: true } },
-]
+])
 
 /** Writes a note with the plain driver. */
 export function note(app: App, text: unknown): Promise<{ rows: { id: number; text: string }[] }> {

@@ -1,3 +1,5 @@
+import { inject } from 'vitest'
+import { newest } from '../combinations.ts'
 import { type App, type AppOptions, notes } from './app.ts'
 
 /** One way to open a block and to write in it: a layer, through its global object. */
@@ -62,13 +64,21 @@ export interface Manner {
   readonly options: AppOptions
 }
 
+/**
+ * The manners to test in this project: all on the newest versions of the libraries, and on others the
+ * first alone, which is the usual one. How statements are sent does not depend on the versions.
+ */
+export function mannersHere<M>(all: readonly M[]): readonly M[] {
+  return inject('combination').name === newest.name ? all : all.slice(0, 1)
+}
+
 /** What must not change anything but the round trips: every behaviour holds in each of these. */
-export const manners: readonly Manner[] = [
+export const manners: readonly Manner[] = mannersHere([
   { name: 'lazy', options: {} },
   { name: 'not lazy', options: { shared: { lazy: false } } },
   { name: 'pipeline', options: { pool: { pipeline: true } } },
   { name: 'unheard', options: { unheard: true } },
-]
+])
 
 /** The lines of a transcript. Those in parentheses are only sent where nothing is held back. */
 export function sentIn({ options }: Manner, lines: readonly string[]): string[] {

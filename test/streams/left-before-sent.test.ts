@@ -22,7 +22,7 @@ const streams: readonly { name: string; begin: (client: PoolClient) => Readable 
   },
 ]
 
-describe.each(streams)('$name that is left before it was sent', { timeout: 1500 }, ({ begin }) => {
+describe.each(streams)('$name that is left before it was sent', ({ begin }) => {
   test.each(speakers)('is not sent, and a transaction of $name goes on', async (speaker) => {
     await whileLocked(app, (letGo) =>
       speaker.block(app, async () => {

@@ -64,7 +64,7 @@ const kinds: readonly Kind[] = [
   },
 ]
 
-describe.each(kinds)('$name on a client of pool.connect()', { timeout: 1500 }, (kind) => {
+describe.each(kinds)('$name on a client of pool.connect()', (kind) => {
   test.each(speakers)(
     'in a transaction of $name makes a wait of its own reader time out, and goes on',
     async (speaker) => {
@@ -91,7 +91,6 @@ describe.each(kinds)('$name on a client of pool.connect()', { timeout: 1500 }, (
 
 describe.each(kinds.filter(({ verb }) => verb === 'select'))(
   '$name outside a transaction, on a pool of one',
-  { timeout: 1500 },
   (kind) => {
     test.each(speakers)(
       'whose reader waits for $name makes that wait time out, and goes on',
