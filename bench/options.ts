@@ -10,6 +10,8 @@ export const USAGE = `pnpm bench [--quick] [--only <name>,…] [--links <name>,�
 
   --quick          a smoke test: short, on loopback and 2 ms; its figures say little
   --only           scenarios whose names begin so: point-query, two-inserts, throughput-64 …
+                   calls, javascript and heap-… are no scenarios on a link; protocol gives the others on loopback the
+                   limit that is printed beside their ratios, where it is chosen with them
   --links          ${LINKS.join(', ')}
   --seconds        for each scenario on each link (default 3; half as much again on loopback)
   --transactions   over which the growth of the heap is measured (default 10000; 1000000 takes long)

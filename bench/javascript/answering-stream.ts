@@ -114,7 +114,7 @@ export class AnsweringStream extends Duplex {
     let command = this.#known.get(sql)
     if (command !== undefined) return command
     command = COMMANDS[/^\w+/.exec(sql)?.[0].toLowerCase() ?? '']
-    if (command === undefined) throw new Error(`the server inside the process can not run ${sql}`)
+    if (command === undefined) throw new Error(`the server inside the process cannot run ${sql}`)
     this.#known.set(sql, command)
     return command
   }
