@@ -234,18 +234,6 @@ test('a manual ROLLBACK while COMMIT is in flight neither rolls back nor release
   expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'commit'])
 })
 
-test('a statement behind a COMMIT AND CHAIN that was answered with ROLLBACK is in the next transaction', async () => {
-  const client = await app.pool.connect()
-  await client.query('begin')
-  await failureOf(client.query('select 1 / 0'))
-  const chain = failureOf(client.query('commit and chain'))
-  await client.query("insert into note (text) values ('b')")
-  expect((await chain).name).toBe('TransactionAbortedError')
-  await client.query('rollback')
-  client.release()
-  expect(await app.rows()).toEqual([])
-})
-
 test('AND CHAIN in a controlled transaction is refused', async () => {
   const trx = await app.db.startTransaction().execute()
   await trx.insertInto('note').values({ text: 'a' }).execute()

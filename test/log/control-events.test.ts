@@ -33,7 +33,7 @@ describe('control statements', () => {
     expect(await app.rows()).toEqual(['a', 'b'])
   })
 
-  test('that ridden with a statement of the other layer belong to who opened them', async () => {
+  test('that are piggybacked on a statement of the other layer belong to the layer that opened them', async () => {
     await app.orm.transaction(() => app.db.insertInto('note').values({ text: 'a' }).execute())
     expect(app.transcript.events().map(({ layer, piggybacked }) => [layer, piggybacked])).toEqual([
       ['drizzle', true],

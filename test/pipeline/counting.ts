@@ -18,8 +18,8 @@ export async function readsOf(app: App, fn: () => unknown): Promise<number> {
   let own: object | undefined
   vi.spyOn(AsyncLocalStorage.prototype, 'getStore').mockImplementation(function read(this: object) {
     const store = getStore.call(this) as object | undefined
-    // the package stores links there
-    if (store?.constructor.name === 'Link') own = this
+    // the package stores scopes there
+    if (store?.constructor.name === 'ScopeNode') own = this
     readers.push(this)
     return store
   })
