@@ -87,7 +87,7 @@ export function clientOfLease(database: Database, lease: Lease): PgClient {
     if (lease.isReleased) {
       throw new Error('Release called on client which has already been released to the pool.')
     }
-    letGo(lease, error)
+    release(lease, error)
   })
 }
 
@@ -103,19 +103,18 @@ export function clientOfConnection(database: Database, connection: Connection): 
   if (client === undefined) {
     const query = (...args: unknown[]): unknown => {
       const scope = currentScope()
-      const request = LeaseRequest.under(scope, database)
+      const request = LeaseRequest.of(scope, database)
       const layer = request?.options.layer ?? 'pg'
       return dispatch(database, layer, args, scope, request?.lease, request?.signal)
     }
     client = clientProxy(connection, query, (error) => {
-      const lease = LeaseRequest.under(currentScope(), database)?.lease
-      if (lease !== undefined) letGo(lease, error)
+      release(LeaseRequest.of(currentScope(), database), error)
     })
     stable.set(connection, client)
   }
   return client
 }
 
-function letGo(lease: Lease, error: unknown): void {
-  lease.release(Boolean(error))?.catch((failure: Error) => process.emitWarning(failure))
+function release(held: Lease | LeaseRequest | undefined, error: unknown): void {
+  held?.release(Boolean(error))?.catch((failure: Error) => process.emitWarning(failure))
 }

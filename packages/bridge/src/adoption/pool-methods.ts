@@ -45,13 +45,12 @@ export function methodsOfClient(client: PgClient, database: Database): Record<st
 
 /** Takes a client for the calling code, or for the request that it serves. */
 export async function takeClient(database: Database): Promise<PgClient> {
-  const caller = currentScope()
-  const request = LeaseRequest.under(caller, database)
-  if (request !== undefined && request.lease === undefined) {
-    request.lease = await database.acquireLease(request.options, caller)
-    return clientOfConnection(database, request.lease.connection)
+  const scope = currentScope()
+  const request = LeaseRequest.of(scope, database)
+  if (request !== undefined && request.connection === undefined) {
+    return clientOfConnection(database, await request.connect(database, scope))
   }
-  return clientOfLease(database, await database.acquireLease({ layer: 'pg' }, caller))
+  return clientOfLease(database, await database.acquireLease({ layer: 'pg' }, scope))
 }
 
 function tellCallback(answer: Promise<PgClient>, callback: ConnectCallback): void {

@@ -1,13 +1,14 @@
 import type { CompiledQuery, DatabaseConnection, QueryResult } from 'kysely'
-import { SessionKilledError } from '../errors.ts'
-import { LeaseRequest } from '../database/lease-request.ts'
 import type { Database } from '../database/database.ts'
+import { LeaseRequest } from '../database/lease-request.ts'
+import { SessionKilledError } from '../errors.ts'
 import { currentScope } from '../transaction/scope.ts'
 import { writtenTables } from './written-tables.ts'
 
 /**
- * The connection that Kysely's consumers get: one for each lease, over the one that Kysely keeps
- * for the physical client. What goes through it, goes through its borrower.
+ * The connection of a transaction, or of other code that keeps one. Kysely's driver has one connection
+ * object for each physical client. This one wraps it for one lease, and runs every call on it in a
+ * scope that names the request of that lease.
  */
 export class LeasedConnection implements DatabaseConnection {
   readonly connection: DatabaseConnection
@@ -38,7 +39,7 @@ export class LeasedConnection implements DatabaseConnection {
     chunkSize: number,
     ...rest: never[]
   ): AsyncIterableIterator<QueryResult<R>> {
-    // a generator runs where it is asked for its next value
+    // the body of a generator runs in the scope of the code that asks for its next value
     const rows = this.connection.streamQuery<R>(query, chunkSize, ...rest)
     return {
       next: () => this.#run(() => rows.next()),
@@ -52,16 +53,17 @@ export class LeasedConnection implements DatabaseConnection {
   }
 
   #run<T>(fn: () => T): T {
-    // Kysely's own code runs as the borrower's already
     const scope = currentScope()
-    if (LeaseRequest.under(scope, this.database) === this.request) return fn()
+    // code that Kysely itself calls for the request is in such a scope already
+    if (LeaseRequest.of(scope, this.database) === this.request) return fn()
     return this.request.run(this.database, scope, fn)
   }
 }
 
 /**
- * The connection of one statement that its caller may give up. While it waits, it is taken out of
- * the queue: neither strategy of Kysely's may hit what runs there for others.
+ * The connection of one statement that its caller may abort. Kysely would send a cancel request on
+ * another connection, whatever runs on this one by then. The bridge knows whether the statement still
+ * waits, and then takes it out of the queue.
  */
 export class AbortableConnection extends LeasedConnection {
   readonly #controller: AbortController
@@ -70,7 +72,6 @@ export class AbortableConnection extends LeasedConnection {
     const controller = new AbortController()
     super(leased.connection, leased.database, leased.request.for(controller.signal))
     this.#controller = controller
-    ignoreSecrets(this, Object.getPrototypeOf(leased.connection) as object)
   }
 
   /** Sends a CancelRequest, if the statement runs. */
@@ -88,26 +89,30 @@ export class AbortableConnection extends LeasedConnection {
   }
 }
 
-const classes = new WeakMap<object, typeof LeasedConnection>()
-
-/**
- * The class of leased connections for those of a driver. By methods of its own Kysely's driver marks
- * its connection, for instance to discard it when a rollback failed. The bridge finds out itself what
- * must be discarded, so they do nothing here.
- */
-export function leasedClass(connection: DatabaseConnection): typeof LeasedConnection {
+/** Wraps a connection of a driver for a request. */
+export function leasedConnection(
+  connection: DatabaseConnection,
+  database: Database,
+  request: LeaseRequest,
+): LeasedConnection {
   const prototype = Object.getPrototypeOf(connection) as object
-  let known = classes.get(prototype)
-  if (known === undefined) {
-    known = class extends LeasedConnection {}
-    ignoreSecrets(known.prototype, prototype)
-    classes.set(prototype, known)
-  }
-  return known
+  if (!known.has(prototype)) ignoreMarks(prototype)
+  return new LeasedConnection(connection, database, request)
 }
 
-function ignoreSecrets(target: object, prototype: object): void {
-  for (const key of Object.getOwnPropertySymbols(prototype)) Reflect.set(target, key, ignore)
+/** The prototypes of the drivers' connections whose marks are ignored. */
+const known = new WeakSet<object>()
+
+/**
+ * Kysely's driver marks its connection by methods that have symbols for names, for instance to discard
+ * it when a rollback failed. The bridge itself finds out what must be discarded, so they do nothing on
+ * a leased connection.
+ */
+function ignoreMarks(prototype: object): void {
+  known.add(prototype)
+  for (const key of Object.getOwnPropertySymbols(prototype)) {
+    Reflect.set(LeasedConnection.prototype, key, ignore)
+  }
 }
 
 function ignore(): void {}
