@@ -108,13 +108,14 @@ export function clientOfConnection(database: Database, connection: Connection): 
       return dispatch(database, layer, args, scope, request?.lease, request?.signal)
     }
     client = clientProxy(connection, query, (error) => {
-      release(LeaseRequest.of(currentScope(), database), error)
+      const lease = LeaseRequest.of(currentScope(), database)?.taken
+      if (lease !== undefined) release(lease, error)
     })
     stable.set(connection, client)
   }
   return client
 }
 
-function release(held: Lease | LeaseRequest | undefined, error: unknown): void {
-  held?.release(Boolean(error))?.catch((failure: Error) => process.emitWarning(failure))
+function release(lease: Lease, error: unknown): void {
+  lease.release(Boolean(error))?.catch((failure: Error) => process.emitWarning(failure))
 }

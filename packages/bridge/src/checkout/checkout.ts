@@ -5,9 +5,8 @@ import { whenIdle } from '../wire/idle.ts'
 
 /** Counts the connections that are taken. */
 export interface CheckoutObserver {
-  /** Called before the pool can give the connection to the next one who waits. */
-  onRelease(checkout: Checkout): void
-  onReleased(checkout: Checkout, isDiscarded: boolean): void
+  /** Called before the connection is given back, since the pool may hand it to the next one at once. */
+  onRelease(checkout: Checkout, isDiscarded: boolean): void
 }
 
 /** A connection that was taken from its source, to be given back once. */
@@ -46,15 +45,14 @@ export class Checkout {
 
   #return(discard: boolean): void {
     const { client, isDoubtful, lost, onError } = this.connection
-    this.#observer.onRelease(this)
     const status = client.getTransactionStatus()
     const isOpen = status === 'T' || status === 'E'
     const isDiscarded = discard || isOpen || isDoubtful || lost !== undefined
+    this.#observer.onRelease(this, isDiscarded)
     const listeners = isDiscarded ? client.listeners('error') : []
     this.#giveBack(isDiscarded)
     if (isDiscarded) removeErrorListeners(client, listeners)
     else client.removeListener('error', onError)
-    this.#observer.onReleased(this, isDiscarded)
   }
 }
 

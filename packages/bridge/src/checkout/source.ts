@@ -79,14 +79,13 @@ export abstract class Source implements CheckoutObserver {
     if (acquireChannel.hasSubscribers) acquireChannel.publish(eventOf(connection, layer))
   }
 
-  onRelease({ connection, layer }: Checkout): void {
+  onRelease({ connection, layer }: Checkout, discarded: boolean): void {
     this.inUse--
-    if (layer === undefined) this.#sending--
-    else this.#kept.splice(this.#kept.indexOf(connection), 1)
-  }
-
-  onReleased({ connection, layer }: Checkout, discarded: boolean): void {
-    if (layer === undefined) return
+    if (layer === undefined) {
+      this.#sending--
+      return
+    }
+    this.#kept.splice(this.#kept.indexOf(connection), 1)
     connection.client.removeListener('notice', connection.onNotice)
     if (releaseChannel.hasSubscribers) {
       releaseChannel.publish({ ...eventOf(connection, layer), discarded })

@@ -97,7 +97,8 @@ export class Database {
     const parent = options.parent === undefined ? ambientFrame(caller, this) : options.parent
     if (parent) {
       const connection = connectionOf(parent)
-      const closed = connection.closedError(parent, caller)
+      // A block is refused where it begins.
+      const closed = options.kind === 'block' ? undefined : connection.closedError(parent, caller)
       if (closed !== undefined) throw closed
       return new Lease(connection, parent, joins, options)
     }

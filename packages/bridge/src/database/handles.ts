@@ -4,25 +4,24 @@ import { objectSlot } from '../object-slot.ts'
 import type { Database } from './database.ts'
 import type { Lease } from './lease.ts'
 
-/** What stands behind a handle that a layer gave to its user: `tx`, `trx`. */
+/** The lease that a handle of a layer (`tx`, `trx`) sends its statements through. */
 export interface HandleBinding {
   readonly database: Database
   readonly lease: Lease
 }
 
-const handles = objectSlot<HandleBinding>()
+const bindings = objectSlot<HandleBinding>()
 
-/** Notes what a handle speaks through. */
-export function bindHandle(handle: object, held: HandleBinding): void {
-  handles.set(handle, held)
+export function bindHandle(handle: object, binding: HandleBinding): void {
+  bindings.set(handle, binding)
 }
 
-/** What a handle speaks through; nothing for any other object. */
+/** The binding of a handle; nothing for any other object. */
 export function bindingOf(handle: unknown): HandleBinding | undefined {
-  return handles.get(handle)
+  return bindings.get(handle)
 }
 
-/** The frame that statements of a handle run in: the innermost mark on its own frame. */
+/** The frame that statements of a handle run in: the innermost savepoint by hand in its own frame. */
 export function frameOfHandle({ database, lease }: HandleBinding): Frame | undefined {
   const { frame } = lease
   if (frame === undefined || frame.ended) return frame

@@ -3,9 +3,11 @@ import { runIn, Scope } from '../transaction/scope.ts'
 import type { Database } from './database.ts'
 import type { Lease, LeaseOptions } from './lease.ts'
 
+const STATEMENT: LeaseOptions = { layer: 'kysely' }
+
 /**
- * A request for a connection by code that goes through another's driver. That calls `pool.connect()`
- * and `client.query()` without a word about who asks, so they find the request by the scope.
+ * A request for a connection by code that goes through another's driver. The driver calls
+ * `pool.connect()` and `client.query()`, which find the request by the scope.
  */
 export class LeaseRequest {
   options: LeaseOptions
@@ -13,31 +15,41 @@ export class LeaseRequest {
   lease: Lease | undefined
   /** Set once `pool.connect()` was called for it. */
   connection: Connection | undefined
+  /** The lease that was taken for it, and is released with its client. */
+  taken: Lease | undefined
   /** Aborted when its statement is not wanted any more. */
   readonly signal: AbortSignal | undefined
+  #isStatement = false
 
   constructor(options: LeaseOptions, lease?: Lease, signal?: AbortSignal) {
     this.options = options
     this.lease = lease
-    this.connection = lease?.connection
     this.signal = signal
   }
 
-  /** Takes the connection. `scope` is that of the code which calls. */
-  async connect(database: Database, scope: Scope | undefined): Promise<Connection> {
-    const lease = await database.acquireLease(this.options, scope)
-    this.lease = lease
-    this.connection = lease.connection
-    return lease.connection
+  /** A request for a single statement, on a handle that has a lease or on none. */
+  static forStatement(handle: Lease | undefined): LeaseRequest {
+    const request = new LeaseRequest(STATEMENT, handle)
+    request.#isStatement = true
+    return request
   }
 
-  release(discard: boolean): Promise<void> | undefined {
-    return this.lease?.release(discard)
-  }
-
-  /** The same for one statement, which `signal` can abort. */
+  /** The same for one statement on its connection, which `signal` can abort. */
   for(signal: AbortSignal): LeaseRequest {
-    return new LeaseRequest(this.options, this.lease, signal)
+    const request = new LeaseRequest(this.options, this.lease, signal)
+    request.connection = this.connection
+    return request
+  }
+
+  /** Gets the connection for code in the scope. A statement in a transaction needs no lease of its own. */
+  async connect(database: Database, scope: Scope | undefined): Promise<Connection> {
+    const frame = this.#isStatement ? database.frameOf(this.lease, scope) : undefined
+    if (frame === undefined) {
+      this.taken = await database.acquireLease(this.options, scope)
+      this.lease = this.taken
+      this.connection = this.taken.connection
+    } else this.connection = database.connectionOf(frame)
+    return this.connection
   }
 
   /** Runs `fn` in a scope inside `scope` that names this request. */
@@ -50,28 +62,5 @@ export class LeaseRequest {
     return scope?.database === database && scope.handle instanceof LeaseRequest
       ? scope.handle
       : undefined
-  }
-}
-
-/** A request for a single statement: in a transaction that needs no lease of its own. */
-export class StatementRequest extends LeaseRequest {
-  /** The lease of the handle that sends the statement. */
-  readonly #handle: Lease | undefined
-
-  constructor(options: LeaseOptions, handle: Lease | undefined) {
-    super(options)
-    this.#handle = handle
-  }
-
-  override connect(database: Database, scope: Scope | undefined): Promise<Connection> {
-    const frame = database.frameOf(this.#handle, scope)
-    if (frame === undefined) return super.connect(database, scope)
-    this.lease = this.#handle
-    this.connection = database.connectionOf(frame)
-    return Promise.resolve(this.connection)
-  }
-
-  override release(discard: boolean): Promise<void> | undefined {
-    return this.lease === this.#handle ? undefined : super.release(discard)
   }
 }

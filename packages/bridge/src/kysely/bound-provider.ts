@@ -1,7 +1,7 @@
 import type { ConnectionProvider, SingleConnectionProvider } from 'kysely'
 import type { Database } from '../database/database.ts'
 import type { LeaseRequest } from '../database/lease-request.ts'
-import { currentScope, runIn, type Scope } from '../transaction/scope.ts'
+import { currentScope, type Scope } from '../transaction/scope.ts'
 import { type LeasedConnection, leasedConnection } from './leased-connection.ts'
 import { type Consumer, pendingRequest } from './pool-provider.ts'
 
@@ -12,7 +12,6 @@ import { type Consumer, pendingRequest } from './pool-provider.ts'
 export class BoundProvider implements ConnectionProvider {
   readonly #database: Database
   readonly #provider: SingleConnectionProvider
-  readonly statements: ConnectionProvider
   #connection: LeasedConnection | undefined
   #asked: Promise<LeasedConnection> | undefined
   /** How many wait for the connection. Those who come now must come behind them. */
@@ -21,26 +20,19 @@ export class BoundProvider implements ConnectionProvider {
   constructor(database: Database, provider: SingleConnectionProvider) {
     this.#database = database
     this.#provider = provider
-    this.statements = new BoundStatementProvider(this, database)
   }
 
   provideConnection<T>(consumer: Consumer<T>): Promise<T> {
-    const { known } = this
     const scope = currentScope()
     const pending = pendingRequest(scope, this.#database)
     if (pending !== undefined) {
-      return this.wait((around) => this.#provideNested(around, consumer, scope, pending))
+      return this.#wait((around) => this.#provideNested(around, consumer, scope, pending))
     }
-    return known === undefined ? this.wait(consumer) : consumer(known)
+    const known = this.#waiting === 0 ? this.#connection : undefined
+    return known === undefined ? this.#wait(consumer) : consumer(known)
   }
 
-  /** The connection, if it can be used at once. */
-  get known(): LeasedConnection | undefined {
-    return this.#waiting === 0 ? this.#connection : undefined
-  }
-
-  /** Calls `consumer` when the connection is known, and those who have waited longer are served. */
-  async wait<T>(consumer: (connection: LeasedConnection) => Promise<T>): Promise<T> {
+  async #wait<T>(consumer: (connection: LeasedConnection) => Promise<T>): Promise<T> {
     this.#asked ??= this.#provider.provideConnection((it) =>
       Promise.resolve(it as LeasedConnection),
     )
@@ -53,39 +45,18 @@ export class BoundProvider implements ConnectionProvider {
 
   /** A transaction in this one has the same connection, with a lease of its own. */
   async #provideNested<T>(
-    around: LeasedConnection,
+    { connection, request: { lease: on } }: LeasedConnection,
     consumer: Consumer<T>,
     scope: Scope | undefined,
     request: LeaseRequest,
   ): Promise<T> {
-    const { connection } = around
-    const { lease: on } = around.request
     const parent = this.#database.frameOf(on, scope) ?? null
     request.options = { ...request.options, parent, on, joins: false }
     await request.connect(this.#database, scope)
-    const nested = leasedConnection(connection, this.#database, request)
     try {
-      return await runIn(scope?.parent, () => consumer(nested))
+      return await consumer(leasedConnection(connection, this.#database, request))
     } finally {
-      await request.lease?.release()
+      await request.taken?.release()
     }
-  }
-}
-
-/** Provides the connection of a transaction for single statements. All of one runs in the scope of the request. */
-class BoundStatementProvider implements ConnectionProvider {
-  readonly #bound: BoundProvider
-  readonly #database: Database
-
-  constructor(bound: BoundProvider, database: Database) {
-    this.#bound = bound
-    this.#database = database
-  }
-
-  provideConnection<T>(consumer: Consumer<T>): Promise<T> {
-    const { known } = this.#bound
-    if (known === undefined) return this.#bound.wait(consumer)
-    const { connection, request } = known
-    return request.run(this.#database, currentScope(), () => consumer(connection))
   }
 }

@@ -20,6 +20,7 @@ export class SharedExecutor extends DefaultQueryExecutor {
   readonly #database: Database
   readonly #userExecutor: QueryExecutor
   readonly #provider: ConnectionProvider
+  /** The same for single statements. */
   #statements: QueryExecutor | undefined
 
   constructor(
@@ -28,8 +29,7 @@ export class SharedExecutor extends DefaultQueryExecutor {
     plugins: readonly KyselyPlugin[] = userExecutor.plugins,
     provider: ConnectionProvider = new PoolProvider(database, userExecutor),
   ) {
-    const compiler = { compileQuery: userExecutor.compileQuery.bind(userExecutor) }
-    super(compiler, userExecutor.adapter, provider, [...plugins])
+    super(userExecutor, userExecutor.adapter, provider, [...plugins])
     this.#database = database
     this.#userExecutor = userExecutor
     this.#provider = provider
@@ -47,9 +47,11 @@ export class SharedExecutor extends DefaultQueryExecutor {
     if (options?.signal !== undefined) {
       return this.#on(new AbortableProvider(this.#provider)).executeQuery<R>(query, options)
     }
-    // a cache is told of writes by leased connections
-    if (this.#database.onWrite !== undefined) return super.executeQuery<R>(query, options)
-    this.#statements ??= this.#on(statementsOf(this.#provider))
+    const provider = this.#provider
+    // leased connections tell a cache of what is written
+    const needsLease = !(provider instanceof PoolProvider) || this.#database.onWrite !== undefined
+    if (needsLease) return super.executeQuery<R>(query, options)
+    this.#statements ??= this.#on(provider.forStatements())
     return this.#statements.executeQuery<R>(query, options)
   }
 
@@ -60,13 +62,8 @@ export class SharedExecutor extends DefaultQueryExecutor {
   ): AsyncIterableIterator<QueryResult<R>> {
     const provider = this.#provider
     if (!(provider instanceof PoolProvider)) return super.stream<R>(query, chunkSize, ...rest)
-    // outside of a transaction a stream keeps a client, and errors of those who wait for it say where it began
-    const callSite = callSiteHere()
-    const streaming = this.#on({
-      provideConnection: (consumer, ...options: never[]) =>
-        provider.provideFor(callSite, consumer, ...options),
-    })
-    return streaming.stream<R>(query, chunkSize, ...rest)
+    // outside of a transaction it keeps a client, and the errors of those who wait say where it began
+    return this.#on(provider.for(callSiteHere())).stream<R>(query, chunkSize, ...rest)
   }
 
   override withPlugins(plugins: readonly KyselyPlugin[]): SharedExecutor {
@@ -99,13 +96,8 @@ export class SharedExecutor extends DefaultQueryExecutor {
 
   /** Kysely's own executor, on a provider of the bridge. */
   #on(provider: ConnectionProvider): QueryExecutor {
-    return new DefaultQueryExecutor(this, this.adapter, provider, [...this.plugins])
+    return new DefaultQueryExecutor(this.#userExecutor, this.adapter, provider, [...this.plugins])
   }
-}
-
-function statementsOf(provider: ConnectionProvider): ConnectionProvider {
-  const isOurs = provider instanceof PoolProvider || provider instanceof BoundProvider
-  return isOurs ? provider.statements : provider
 }
 
 /** Provides connections for statements that come with a signal. */

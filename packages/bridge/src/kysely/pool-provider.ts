@@ -1,10 +1,10 @@
 import type { ConnectionProvider, DatabaseConnection, QueryExecutor } from 'kysely'
 import type { Database } from '../database/database.ts'
-import type { Lease, LeaseOptions } from '../database/lease.ts'
-import { LeaseRequest, StatementRequest } from '../database/lease-request.ts'
+import type { Lease } from '../database/lease.ts'
+import { LeaseRequest } from '../database/lease-request.ts'
 import { DifferentPoolError } from '../errors.ts'
 import type { CallSite } from '../transaction/call-site.ts'
-import { currentScope, runIn, type Scope } from '../transaction/scope.ts'
+import { currentScope, type Scope } from '../transaction/scope.ts'
 import { leasedConnection } from './leased-connection.ts'
 
 export type Consumer<T> = (connection: DatabaseConnection) => Promise<T>
@@ -14,40 +14,46 @@ export class PoolProvider implements ConnectionProvider {
   readonly #database: Database
   readonly #userExecutor: QueryExecutor
   readonly #handle: Lease | undefined
-  readonly statements: ConnectionProvider
+  readonly #callSite: CallSite | undefined
 
-  /** `handle` is the lease of the transaction that all of them belong to. */
-  constructor(database: Database, userExecutor: QueryExecutor, handle?: Lease) {
+  /**
+   * `handle` is the lease of the transaction that the connections are for, if it is one that another
+   * layer has begun. `callSite` is that of a stream.
+   */
+  constructor(
+    database: Database,
+    userExecutor: QueryExecutor,
+    handle?: Lease,
+    callSite?: CallSite,
+  ) {
     this.#database = database
     this.#userExecutor = userExecutor
     this.#handle = handle
-    this.statements = new StatementProvider(database, userExecutor, handle)
+    this.#callSite = callSite
+  }
+
+  /** The same for a stream that was asked for at `callSite`. */
+  for(callSite: CallSite): PoolProvider {
+    return new PoolProvider(this.#database, this.#userExecutor, this.#handle, callSite)
+  }
+
+  /** The same for single statements. */
+  forStatements(): ConnectionProvider {
+    return new StatementProvider(this.#database, this.#userExecutor, this.#handle)
   }
 
   provideConnection<T>(consumer: Consumer<T>, ...rest: never[]): Promise<T> {
-    return this.provideFor(undefined, consumer, ...rest)
-  }
-
-  /** The same for a call of the user's at `callSite`. */
-  provideFor<T>(
-    callSite: CallSite | undefined,
-    consumer: Consumer<T>,
-    ...rest: never[]
-  ): Promise<T> {
     const scope = currentScope()
     const pending = pendingRequest(scope, this.#database)
-    const request = pending ?? new LeaseRequest({ layer: 'kysely', callSite })
+    const request = pending ?? new LeaseRequest({ layer: 'kysely', callSite: this.#callSite })
     const parent = this.#handle && this.#database.frameOf(this.#handle, scope)
     // a transaction that begins on a handle never joins
     if (parent !== undefined) request.options = { ...request.options, parent, joins: false }
     const provide = (): Promise<T> =>
       this.#userExecutor.provideConnection(
         (connection) => {
-          if (request.connection === undefined) throw differentPool(this.#database)
-          const leased = leasedConnection(connection, this.#database, request)
-          // the body of a transaction must not find the request, while a plain consumer may
-          if (pending === undefined) return consumer(leased)
-          return runIn(scope?.parent, () => consumer(leased))
+          assertConnected(request, this.#database)
+          return consumer(leasedConnection(connection, this.#database, request))
         },
         ...rest,
       )
@@ -55,9 +61,7 @@ export class PoolProvider implements ConnectionProvider {
   }
 }
 
-const STATEMENT: LeaseOptions = { layer: 'kysely' }
-
-/** Provides connections for single statements. All of one runs in the scope of its request. */
+/** Takes connections for single statements. All of one runs in the scope of its request. */
 class StatementProvider implements ConnectionProvider {
   readonly #database: Database
   readonly #userExecutor: QueryExecutor
@@ -70,11 +74,11 @@ class StatementProvider implements ConnectionProvider {
   }
 
   provideConnection<T>(consumer: Consumer<T>, ...rest: never[]): Promise<T> {
-    const request = new StatementRequest(STATEMENT, this.#handle)
+    const request = LeaseRequest.forStatement(this.#handle)
     const provide = (): Promise<T> =>
       this.#userExecutor.provideConnection(
         (connection) => {
-          if (request.connection === undefined) throw differentPool(this.#database)
+          assertConnected(request, this.#database)
           return consumer(connection)
         },
         ...rest,
@@ -92,9 +96,11 @@ export function pendingRequest(
   return request?.connection === undefined ? request : undefined
 }
 
-function differentPool(database: Database): DifferentPoolError {
+/** The driver has a connection now. If the request got none, the driver has another pool. */
+function assertConnected(request: LeaseRequest, database: Database): void {
+  if (request.connection !== undefined) return
   const { name } = database.settings
-  return new DifferentPoolError(
+  throw new DifferentPoolError(
     `this Kysely database takes its connections from another pool than the Drizzle database${name === undefined ? '' : ` "${name}"`} that it was to share with. ` +
       'Make it with new PostgresDialect({ pool: orm.$client }), or let shared.kysely() make it. Nothing was sent',
   )

@@ -15,7 +15,7 @@ import { bindHandle } from '../database/handles.ts'
 import type { Lease } from '../database/lease.ts'
 import { callSiteAbove } from '../transaction/call-site.ts'
 import type { Hooks } from '../transaction/register-hook.ts'
-import { currentScope, Scope } from '../transaction/scope.ts'
+import { currentScope, runIn, Scope } from '../transaction/scope.ts'
 import type { ExtendedKysely } from './types.ts'
 
 /** What the bridge says of itself through a Kysely. */
@@ -148,7 +148,7 @@ class SharedTransactionBuilder extends TransactionBuilder<unknown> {
         const lease = request.lease as Lease
         shareTransaction(trx, bridge, lease)
         try {
-          return await database.body(lease, () => callback(trx))
+          return await database.body(lease, () => runIn(block, () => callback(trx)))
         } catch (error) {
           throw new Thrown(error)
         }
