@@ -1,20 +1,20 @@
-/** What is kept with objects that others have made. */
+/** A value that the bridge keeps with objects which it has not made. */
 export interface ObjectSlot<T> {
   get(object: unknown): T | undefined
   set(object: object, value: T): void
 }
 
 /** Its subclasses add their private fields to the object that they are given, instead of to a new one. */
-const Given = function (object: object): object {
+const ReturnsObject = function (object: object): object {
   return object
 } as unknown as new (object: object) => object
 
 /**
- * Keeps values with objects as a `WeakMap` does, in private fields of theirs. What is put into a
- * `WeakMap` that is no longer young stays until the next full collection of garbage.
+ * Keeps values with objects as a `WeakMap` does, but in private fields of the objects. A value in a
+ * `WeakMap` that has reached old space stays until the next full collection of garbage.
  */
 export function objectSlot<T>(): ObjectSlot<T> {
-  class Attached extends Given {
+  class Slot extends ReturnsObject {
     #value: T
 
     constructor(object: object, value: T) {
@@ -29,8 +29,8 @@ export function objectSlot<T>(): ObjectSlot<T> {
 
     static set(object: object, value: T): void {
       if (#value in object) object.#value = value
-      else void new Attached(object, value)
+      else void new Slot(object, value)
     }
   }
-  return Attached
+  return Slot
 }

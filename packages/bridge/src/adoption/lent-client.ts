@@ -76,10 +76,7 @@ function withCache(
   })
 }
 
-/**
- * The client that `pool.connect()` gives to its caller: the physical one in all but `query` and
- * `release`, so that it can not be used by those who gave it back.
- */
+/** The client that `pool.connect()` gives to its caller, who cannot use it after its release. */
 export function clientOfLease(database: Database, lease: Lease): PgClient {
   const query = (...args: unknown[]): unknown =>
     dispatch(database, 'pg', args, currentScope(), lease)
@@ -91,15 +88,14 @@ export function clientOfLease(database: Database, lease: Lease): PgClient {
   })
 }
 
-const stable = new WeakMap<Connection, PgClient>()
+const clients = new WeakMap<Connection, PgClient>()
 
 /**
- * The client that Kysely gets: always the same for one physical connection, since Kysely keeps
- * what it knows of a connection by the identity of its client. Whom it speaks for is said by the
- * calling code.
+ * The client that Kysely gets. It is always the same for one physical connection, since Kysely knows a
+ * connection again by its client. A call on it belongs to the request that its scope names.
  */
 export function clientOfConnection(database: Database, connection: Connection): PgClient {
-  let client = stable.get(connection)
+  let client = clients.get(connection)
   if (client === undefined) {
     const query = (...args: unknown[]): unknown => {
       const scope = currentScope()
@@ -111,7 +107,7 @@ export function clientOfConnection(database: Database, connection: Connection): 
       const lease = LeaseRequest.of(currentScope(), database)?.taken
       if (lease !== undefined) release(lease, error)
     })
-    stable.set(connection, client)
+    clients.set(connection, client)
   }
   return client
 }

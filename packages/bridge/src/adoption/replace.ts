@@ -1,6 +1,6 @@
 /**
- * Gives an object methods of its own, in place of its prototype's. Gives back how to undo it, which
- * leaves alone what somebody else has put in their place meanwhile.
+ * Gives an object methods of its own, in place of its prototype's. Returns a function that undoes it,
+ * except for those that somebody else has replaced meanwhile.
  */
 export function replace(target: object, methods: Record<string, unknown>): () => void {
   const before = new Map<string, PropertyDescriptor | undefined>()

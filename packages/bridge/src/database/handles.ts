@@ -4,21 +4,32 @@ import { objectSlot } from '../object-slot.ts'
 import type { Database } from './database.ts'
 import type { Lease } from './lease.ts'
 
-/** The lease that a handle of a layer (`tx`, `trx`) sends its statements through. */
-export interface HandleBinding {
+/** What the bridge keeps with an object of a layer. */
+export interface Binding {
   readonly database: Database
+  /** Present on the handle of a transaction (`tx`, `trx`): its statements go through this lease. */
+  readonly lease: Lease | undefined
+}
+
+/** What the bridge keeps with a handle. */
+export interface HandleBinding extends Binding {
   readonly lease: Lease
 }
 
-const bindings = objectSlot<HandleBinding>()
+const bindings = objectSlot<Binding>()
 
-export function bindHandle(handle: object, binding: HandleBinding): void {
-  bindings.set(handle, binding)
+export function bind(object: object, binding: Binding): void {
+  bindings.set(object, binding)
+}
+
+export function bindingOf(object: unknown): Binding | undefined {
+  return bindings.get(object)
 }
 
 /** The binding of a handle; nothing for any other object. */
-export function bindingOf(handle: unknown): HandleBinding | undefined {
-  return bindings.get(handle)
+export function handleBindingOf(object: unknown): HandleBinding | undefined {
+  const binding = bindings.get(object)
+  return binding?.lease === undefined ? undefined : (binding as HandleBinding)
 }
 
 /** The frame that statements of a handle run in: the innermost savepoint by hand in its own frame. */

@@ -3,7 +3,7 @@ import { InvalidArgumentError, kindOf } from '../errors.ts'
 
 import { dispatch } from '../adoption/lent-client.ts'
 import type { Database } from '../database/database.ts'
-import { bindHandle } from '../database/handles.ts'
+import { bind } from '../database/handles.ts'
 import type { Lease, LeaseOptions } from '../database/lease.ts'
 import { replace } from '../adoption/replace.ts'
 import type { TransactionModes } from '../sql/control-command.ts'
@@ -15,10 +15,10 @@ import type { Internals, Session, Tx } from './types.ts'
 
 const ENTITY_KIND = Symbol.for('drizzle:entityKind')
 
-/** What Drizzle takes for its client. */
+/** The client of a Drizzle session. */
 class SharedClient {
   readonly database: Database
-  /** The lease of the handle that speaks through it; nothing for the database itself. */
+  /** The lease of the handle whose session it is; nothing for that of the database itself. */
   readonly lease: Lease | undefined
 
   constructor(database: Database, lease?: Lease) {
@@ -32,8 +32,8 @@ class SharedClient {
 }
 
 /**
- * Adopts the session of a Drizzle database: its statements and transactions go through the bridge,
- * under the name of Drizzle. Gives back how to undo it.
+ * Lets the statements and transactions of a Drizzle database go through the bridge, as those of the
+ * layer `drizzle`. Returns a function that undoes it.
  */
 export function adoptSession(orm: unknown, database: Database): () => void {
   const session = sessionOf(orm)
@@ -44,7 +44,7 @@ export function adoptSession(orm: unknown, database: Database): () => void {
     transaction: begin,
   })
   function begin(this: Session, fn: (tx: Tx) => unknown, config?: unknown): Promise<unknown> {
-    // called by what has wrapped it
+    // code that has wrapped it still calls it after dispose()
     if (database.isDisposed) return transaction.call(this, fn, config)
     const { lease: outer } = this.client as SharedClient
     const options = leaseOptions(database, outer, { callSite: callSiteAbove(1) })
@@ -58,7 +58,7 @@ export function adoptSession(orm: unknown, database: Database): () => void {
   }
 }
 
-/** The session of a Drizzle database on node-postgres; anything else is refused. */
+/** The session of a Drizzle database on node-postgres. Throws for anything else. */
 export function sessionOf(orm: unknown): Session {
   const session = (orm as Partial<Internals> | null | undefined)?._?.session
   if (session === undefined || typeof session !== 'object') {
@@ -78,7 +78,7 @@ export function sessionOf(orm: unknown): Session {
   return session
 }
 
-/** A Drizzle handle for the transaction of a lease that another layer holds. */
+/** A Drizzle handle for the transaction of a lease, which another layer may have begun. */
 export function drizzleForLease(orm: unknown, database: Database, lease: Lease): Tx {
   const { dialect } = orm as Internals
   const session = sessionOf(orm)
@@ -99,7 +99,7 @@ export function drizzleForLease(orm: unknown, database: Database, lease: Lease):
   return nesting(tx, database, lease)
 }
 
-/** Runs `call` as a block whose callback gets its handle made ready for nesting. */
+/** Runs `call`, a `transaction()` of Drizzle's own, as a block. The handle of its callback can nest. */
 function runBlock(
   database: Database,
   fn: (tx: Tx) => unknown,
@@ -112,12 +112,12 @@ function runBlock(
 }
 
 /**
- * Makes a handle nest through the bridge: in both versions of Drizzle nested handles share one
- * session and client, and a pool could not tell whose statement is whose.
+ * Makes a handle nest through the bridge. Drizzle's nested handles share one session and client, so
+ * the bridge could not tell to which handle a statement belongs.
  */
 function nesting(tx: Tx, database: Database, lease: Lease): Tx {
   const { transaction } = tx
-  bindHandle(tx, { database, lease })
+  bind(tx, { database, lease })
   tx.transaction = nest
   async function nest(fn: (tx: Tx) => unknown, config?: TransactionModes): Promise<unknown> {
     // Drizzle itself ignores the options of a nested call
@@ -132,7 +132,7 @@ function nesting(tx: Tx, database: Database, lease: Lease): Tx {
   return tx
 }
 
-/** A block that is called on a handle is a savepoint in the frame of the handle, or of its scope. */
+/** A block on a handle is a savepoint in the frame of the handle, or of a scope inside that. */
 function leaseOptions(
   database: Database,
   lease: Lease | undefined,
@@ -145,7 +145,7 @@ function leaseOptions(
 
 function sessionFor(session: Session, database: Database, lease: Lease): Session {
   const cache = cacheForLease(session, lease)
-  // by assignment a frozen session could have none
+  // not by assignment, which fails where the session is frozen
   return Object.create(session, {
     client: { value: new SharedClient(database, lease) },
     ...(cache !== undefined && { cache: { value: cache } }),

@@ -10,7 +10,7 @@ import type { DrizzleCache, Internals, Session } from './types.ts'
 const TABLE_NAME = Symbol.for('drizzle:BaseName')
 const TABLE_SCHEMA = Symbol.for('drizzle:Schema')
 
-/** The user's cache, kept from what a transaction has not committed. */
+/** The user's cache, which neither sees nor answers what a transaction reads. */
 interface GuardedCache extends DrizzleCache {
   /** The transaction that a query through it belongs to. */
   root(): Frame | undefined
@@ -18,71 +18,27 @@ interface GuardedCache extends DrizzleCache {
 }
 
 /**
- * The cache for the session of a handle, which may be used where its transaction is not the ambient
- * one; nothing where Drizzle was given no cache.
+ * The cache for the session of a handle, which may be used outside the scope of its transaction.
+ * Nothing if Drizzle was given no cache.
  */
 export function cacheForLease(session: Session, lease: Lease): DrizzleCache | undefined {
   return (session.cache as Partial<GuardedCache> | undefined)?.forLease?.(lease)
 }
 
 /**
- * Keeps Drizzle's query cache true: inside a transaction it is neither asked nor filled, since
- * what is read there may never be committed; after COMMIT it forgets all that both layers wrote.
+ * Keeps Drizzle's query cache true. Inside a transaction it is neither asked nor filled, since the rows
+ * that are read there may never be committed. After COMMIT it forgets all tables that both layers wrote.
  */
 export function adoptCache(orm: Internals, session: Session, database: Database): () => void {
   if (session.cache === undefined || isNoop(session.cache)) return () => {}
-  const cache: DrizzleCache = session.cache
-  const known = new Set(tablesOfSchema(orm))
-  const pending = objectSlot<Set<unknown>>()
-
-  /** Forgets at once, or after the commit of the transaction around. */
-  async function forget(written: readonly unknown[], root: Frame | undefined): Promise<void> {
-    const tables = written.flatMap((table) => alike(table, known))
-    if (root === undefined) return cache.onMutate({ tables: [...new Set(tables)] })
-    const noted = pending.get(root)
-    if (noted !== undefined) return tables.forEach((table) => noted.add(table))
-    const names = new Set<unknown>(tables)
-    pending.set(root, names)
-    root.hooks.addFirst({
-      kind: 'after-commit',
-      run: () => cache.onMutate({ tables: [...names] }),
-    })
-  }
-
-  /** The cache as a handle sees it, or the code that calls. */
-  function guard(lease?: Lease): GuardedCache {
-    const root = (): Frame | undefined => database.frameOf(lease, currentScope())?.root
-    const own: GuardedCache = {
-      // the user's class may keep its parts in private fields, which only its own object has
-      strategy: () => cache.strategy(),
-      root,
-      forLease: guard,
-      get: async (...args) => {
-        note(known, args[1])
-        return root() === undefined ? cache.get(...args) : undefined
-      },
-      put: async (...args) => {
-        note(known, args[2])
-        if (root() === undefined) await cache.put(...args)
-      },
-      onMutate: async (mutation) => {
-        const around = root()
-        const { tables } = mutation
-        if (around === undefined || tables === undefined) return cache.onMutate(mutation)
-        return forget(Array.isArray(tables) ? tables : [tables], around)
-      },
-    }
-    return Object.assign(Object.create(cache) as GuardedCache, own)
-  }
-
+  const guard = new CacheGuard(session.cache, database, tablesOfSchema(orm))
   const before = database.onWrite
   database.onWrite = async (tables, root) => {
     await before?.(tables, root)
-    // there is no way to say "everything" to a Drizzle cache but by name
-    await forget(tables === 'all' ? [...known] : tables, root)
+    await guard.forget(tables, root)
   }
   const restore = replace(session, {
-    cache: guard(),
+    cache: guard.cacheFor(undefined),
     prepareQuery: preparing(session.prepareQuery, database),
   })
   return () => {
@@ -91,19 +47,83 @@ export function adoptCache(orm: Internals, session: Session, database: Database)
   }
 }
 
+/** Stands between Drizzle and the user's cache. */
+class CacheGuard {
+  readonly #cache: DrizzleCache
+  readonly #database: Database
+  /** The names of all tables that the schema or a query has named. */
+  readonly #known: Set<string>
+  /** The tables that a transaction has written. */
+  readonly #written = objectSlot<Set<unknown>>()
+
+  constructor(cache: DrizzleCache, database: Database, tables: readonly string[]) {
+    this.#cache = cache
+    this.#database = database
+    this.#known = new Set(tables)
+  }
+
+  /** The cache for a handle, or for the code that calls. */
+  cacheFor(lease: Lease | undefined): GuardedCache {
+    const cache = this.#cache
+    const root = (): Frame | undefined => this.#database.frameOf(lease, currentScope())?.root
+    const own: GuardedCache = {
+      // called on the user's own object, which alone has the private fields of its class
+      strategy: () => cache.strategy(),
+      root,
+      forLease: (inner) => this.cacheFor(inner),
+      get: async (...args) => {
+        this.#note(args[1])
+        return root() === undefined ? cache.get(...args) : undefined
+      },
+      put: async (...args) => {
+        this.#note(args[2])
+        if (root() === undefined) await cache.put(...args)
+      },
+      onMutate: async (mutation) => {
+        const around = root()
+        const { tables } = mutation
+        if (around === undefined || tables === undefined) return cache.onMutate(mutation)
+        return this.forget(Array.isArray(tables) ? tables : [tables], around)
+      },
+    }
+    return Object.assign(Object.create(cache) as GuardedCache, own)
+  }
+
+  /** Forgets tables at once, or after the commit of the transaction. */
+  async forget(written: readonly unknown[] | 'all', root: Frame | undefined): Promise<void> {
+    // a Drizzle cache can only be told the names of tables
+    const tables = (written === 'all' ? [...this.#known] : written).flatMap((table) =>
+      alike(table, this.#known),
+    )
+    if (root === undefined) return this.#cache.onMutate({ tables: [...new Set(tables)] })
+    const noted = this.#written.get(root)
+    if (noted !== undefined) return tables.forEach((table) => noted.add(table))
+    const names = new Set<unknown>(tables)
+    this.#written.set(root, names)
+    root.hooks.addFirst({
+      kind: 'after-commit',
+      run: () => this.#cache.onMutate({ tables: [...names] }),
+    })
+  }
+
+  #note(tables: readonly string[] | undefined): void {
+    for (const table of tables ?? []) this.#known.add(table)
+  }
+}
+
 /**
- * A query that Drizzle has not built, `orm.execute(sql…)`, tells nothing of its tables: when it
- * writes, everything is forgotten.
+ * Forgets everything after a write by a query that Drizzle has not built, `orm.execute(sql…)`, since
+ * nothing says which tables it names.
  */
 function preparing(prepareQuery: Session['prepareQuery'], database: Database) {
   return function (this: Session, ...args: unknown[]): unknown {
-    // the last two arguments are what Drizzle knows of the query, and its cache options
+    // the last two arguments are the tables of the query and its cache options, if Drizzle has built it
     const isBuilt = args.some((arg) => typeof arg === 'object' && arg !== null && 'tables' in arg)
-    // after dispose() it is called by what has wrapped it
+    // code that has wrapped it still calls it after dispose()
     if (isBuilt || database.isDisposed) return prepareQuery.apply(this, args)
     const { client } = this
     const cache = this.cache as GuardedCache
-    const telling: Session['client'] = {
+    const reporting: Session['client'] = {
       query: async (config, ...rest) => {
         const root = cache.root()
         const result = await client.query(config, ...rest)
@@ -111,11 +131,14 @@ function preparing(prepareQuery: Session['prepareQuery'], database: Database) {
         return result
       },
     }
-    return prepareQuery.apply(Object.create(this, { client: { value: telling } }) as Session, args)
+    return prepareQuery.apply(
+      Object.create(this, { client: { value: reporting } }) as Session,
+      args,
+    )
   }
 }
 
-/** The layers may name one table with its schema or without: to forget too much is no harm. */
+/** The names that a table may have in the cache: a layer may leave out its schema. To forget too much does no harm. */
 function alike(table: unknown, known: ReadonlySet<string>): unknown[] {
   if (typeof table !== 'string') return [table]
   const bare = bareOf(table)
@@ -132,10 +155,6 @@ function textOf(config: unknown): string {
 
 function isNoop(cache: DrizzleCache): boolean {
   return cache.constructor.name === 'NoopCache'
-}
-
-function note(known: Set<string>, tables: readonly string[] | undefined): void {
-  for (const table of tables ?? []) known.add(table)
 }
 
 function tablesOfSchema(orm: Internals): string[] {

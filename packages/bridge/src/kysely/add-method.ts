@@ -1,6 +1,6 @@
 import { Kysely } from 'kysely'
 
-/** Gives every Kysely database a method more. Called by the door that a user imports for it. */
+/** Adds a method to every Kysely database. Only the entry point that a user imports for it calls this. */
 export function addKyselyMethod(
   name: string,
   method: (db: Kysely<never>, args: readonly unknown[]) => unknown,

@@ -15,7 +15,7 @@ import type { ExtendedKysely } from './types.ts'
 /** The options of `shared.kysely()`: those of Kysely and of its PostgreSQL dialect, but for the pool. */
 export type KyselyOptions = Omit<KyselyConfig, 'dialect'> & Omit<PostgresDialectConfig, 'pool'>
 
-/** Makes a Kysely database that uses the bridge's connections and is the user's in all else. */
+/** Makes a Kysely database that uses the bridge's connections, and the user's log, plugins and driver. */
 export function extendKysely<DB, Shared>(
   db: Kysely<DB>,
   bridge: Bridge,
@@ -23,8 +23,8 @@ export function extendKysely<DB, Shared>(
   const known = bridgeOf(db)
   if (known === bridge) return db as ExtendedKysely<DB, Shared>
   assertExtensible(db, known)
-  // Kysely keeps its parts in private fields. `withPlugin` hands them all to the database that it
-  // makes, with the executor that it is given: for this one call it is given ours.
+  // Kysely keeps its parts in private fields. `withPlugin` hands them to the database that it makes,
+  // together with the executor that the old executor makes. For this one call, that makes ours.
   const userExecutor = db.getExecutor()
   const executor = new SharedExecutor(bridge.database, userExecutor)
   Object.defineProperty(userExecutor, 'withPlugin', { value: () => executor, configurable: true })
@@ -35,7 +35,7 @@ export function extendKysely<DB, Shared>(
   }
 }
 
-/** Makes a Kysely database on the bridge's connections, without one of the user's. */
+/** Makes a Kysely database on the bridge's connections with options for Kysely. */
 export function makeKysely<DB, Shared>(
   bridge: Bridge,
   pool: Pick<PgPool, 'connect' | 'end' | 'options'>,

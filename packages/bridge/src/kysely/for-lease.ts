@@ -10,7 +10,7 @@ import type { Lease } from '../database/lease.ts'
 import type { SharedExecutor } from './executor.ts'
 import { type Bridge, shareTransaction } from './shared-kysely.ts'
 
-/** A Kysely transaction for that of a lease which another layer holds, with the plugins and log of `db`. */
+/** A Kysely handle for the transaction of a lease that another layer has begun, with the plugins and log of `db`. */
 export function kyselyForLease(
   db: Kysely<unknown>,
   bridge: Bridge,

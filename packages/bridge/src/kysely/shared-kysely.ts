@@ -11,61 +11,62 @@ import { TransactionAbortedError } from '../errors.ts'
 import { objectSlot } from '../object-slot.ts'
 import { LeaseRequest } from '../database/lease-request.ts'
 import type { Database } from '../database/database.ts'
-import { bindHandle } from '../database/handles.ts'
+import { bind, type Binding, bindingOf } from '../database/handles.ts'
 import type { Lease } from '../database/lease.ts'
 import { callSiteAbove } from '../transaction/call-site.ts'
 import type { Hooks } from '../transaction/register-hook.ts'
 import { currentScope, runIn, Scope } from '../transaction/scope.ts'
 import type { ExtendedKysely } from './types.ts'
 
-/** What the bridge says of itself through a Kysely. */
+/** The bridge as a Kysely database offers it. */
 export interface Bridge {
   readonly database: Database
-  /** What `db.shared` is. */
+  /** The value of `db.shared`. */
   readonly shared: object
   /** The hooks for a handle, or for the code that calls. */
   hooksOf(handle?: object): Hooks
 }
 
-/** What stands behind one Kysely object, and all that are derived from it. */
-class Backing {
+/** What the bridge keeps with a Kysely object, and with all that are derived from it. */
+class KyselyBinding implements Binding {
   readonly bridge: Bridge
-  /** Where it is the handle of a transaction. */
-  readonly handle: object | undefined
+  readonly database: Database
+  /** Present where the object is a transaction. */
   readonly lease: Lease | undefined
+  readonly #handle: object | undefined
   #hooks: Hooks | undefined
 
   constructor(bridge: Bridge, handle?: object, lease?: Lease) {
     this.bridge = bridge
-    this.handle = handle
+    this.database = bridge.database
     this.lease = lease
+    this.#handle = handle
   }
 
-  /** The bridge's hooks as its handle speaks to them: they belong to the handle's frame. */
+  /** On a handle, hooks belong to the handle's frame. */
   get hooks(): Hooks {
-    this.#hooks ??= this.bridge.hooksOf(this.handle)
+    this.#hooks ??= this.bridge.hooksOf(this.#handle)
     return this.#hooks
   }
 }
 
-const backings = objectSlot<Backing>()
-
-function backing(object: object): Backing {
-  return backings.get(object) as Backing
+function kyselyBinding(object: object): KyselyBinding {
+  return bindingOf(object) as KyselyBinding
 }
 
-/** The bridge behind a Kysely object, if it is one of the bridge's. */
+/** The bridge of a Kysely object, if it has one. */
 export function bridgeOf(object: object): Bridge | undefined {
-  return backings.get(object)?.bridge
+  const binding = bindingOf(object)
+  return binding instanceof KyselyBinding ? binding.bridge : undefined
 }
 
 /**
- * Makes an object that Kysely has made one of the bridge's, by giving it a subclass for its class:
- * what Kysely keeps in private fields, the user's log, plugins and driver, stays as it is.
+ * Makes an object of Kysely one of the bridge's, by giving it a subclass for its class. So it keeps
+ * its private fields, which hold the user's log, plugins and driver.
  */
-function adopt<T extends object>(object: object, by: { prototype: T }, behind: Backing): T {
+function adopt<T extends object>(object: object, by: { prototype: T }, binding: KyselyBinding): T {
   Object.setPrototypeOf(object, by.prototype)
-  backings.set(object, behind)
+  bind(object, binding)
   return object as T
 }
 
@@ -74,10 +75,10 @@ export function shareKysely<DB, Shared>(
   db: Kysely<DB>,
   bridge: Bridge,
 ): ExtendedKysely<DB, Shared> {
-  return adopt(db, SharedKysely, new Backing(bridge)) as unknown as ExtendedKysely<DB, Shared>
+  return adopt(db, SharedKysely, new KyselyBinding(bridge)) as unknown as ExtendedKysely<DB, Shared>
 }
 
-/** Makes a transaction of Kysely one of the bridge's. */
+/** Makes a transaction of Kysely one of the bridge's, whose statements go through a lease. */
 export function shareTransaction<T extends Transaction<unknown>>(
   trx: T,
   bridge: Bridge,
@@ -85,32 +86,31 @@ export function shareTransaction<T extends Transaction<unknown>>(
 ): T {
   const by: { prototype: object } =
     trx instanceof ControlledTransaction ? SharedControlled : SharedTrx
-  bindHandle(trx, { database: bridge.database, lease })
-  return adopt(trx, by, new Backing(bridge, trx, lease)) as T
+  return adopt(trx, by, new KyselyBinding(bridge, trx, lease)) as T
 }
 
 const builders = objectSlot<TransactionBuilder<unknown>>()
 
 class SharedKysely extends Kysely<unknown> {
   override transaction(): TransactionBuilder<unknown> {
-    // builders do not change: each call that sets something gives another one
+    // a builder does not change: each call that sets something returns another one
     let builder = builders.get(this)
     if (builder === undefined) {
-      builder = adopt(super.transaction(), SharedTransactionBuilder, backing(this))
+      builder = adopt(super.transaction(), SharedTransactionBuilder, kyselyBinding(this))
       builders.set(this, builder)
     }
     return builder
   }
 
   override startTransaction(): ControlledTransactionBuilder<unknown> {
-    return adopt(super.startTransaction(), SharedControlledBuilder, backing(this))
+    return adopt(super.startTransaction(), SharedControlledBuilder, kyselyBinding(this))
   }
 
   override connection(): ConnectionBuilder<unknown> {
-    return adopt(super.connection(), SharedConnectionBuilder, backing(this))
+    return adopt(super.connection(), SharedConnectionBuilder, kyselyBinding(this))
   }
 
-  /** The pool is Drizzle's, so it is Drizzle's to end. */
+  /** The pool is Drizzle's, so Kysely must not end it. */
   override destroy(): Promise<void> {
     return Promise.resolve()
   }
@@ -120,22 +120,21 @@ class SharedTrx extends Transaction<unknown> {}
 
 class SharedControlled extends ControlledTransaction<unknown> {}
 
-/** Kysely's own methods refuse to nest. Those of its base class work on a transaction too. */
+/** Kysely's transactions refuse to nest. The methods of their base class work on them too. */
 const nested = {
   transaction(this: object): TransactionBuilder<unknown> {
     const builder = Kysely.prototype.transaction.call(this as Kysely<unknown>)
-    return adopt(builder, SharedTransactionBuilder, backing(this))
+    return adopt(builder, SharedTransactionBuilder, kyselyBinding(this))
   },
   startTransaction(this: object): ControlledTransactionBuilder<unknown> {
     const builder = Kysely.prototype.startTransaction.call(this as Kysely<unknown>)
-    return adopt(builder, SharedControlledBuilder, backing(this))
+    return adopt(builder, SharedControlledBuilder, kyselyBinding(this))
   },
 }
 
 class SharedTransactionBuilder extends TransactionBuilder<unknown> {
   override async execute<T>(callback: (trx: Transaction<unknown>) => Promise<T>): Promise<T> {
-    const { bridge } = backing(this)
-    const { database } = bridge
+    const { bridge, database } = kyselyBinding(this)
     const block = new Scope(currentScope(), database, 'block')
     const request = new LeaseRequest({
       kind: 'block',
@@ -164,8 +163,8 @@ class SharedTransactionBuilder extends TransactionBuilder<unknown> {
 }
 
 /**
- * Carries what a callback threw past Kysely's builder, which would take an error about another
- * transaction, inside this one or elsewhere, for one about its own and send no ROLLBACK.
+ * Hides what a callback threw from Kysely's builder, which sends no ROLLBACK after an error about an
+ * aborted transaction, even if that error is about another transaction than its own.
  */
 class Thrown extends Error {
   readonly error: unknown
@@ -178,8 +177,7 @@ class Thrown extends Error {
 
 class SharedControlledBuilder extends ControlledTransactionBuilder<unknown> {
   override async execute(): Promise<ControlledTransaction<unknown>> {
-    const { bridge } = backing(this)
-    const { database } = bridge
+    const { bridge, database } = kyselyBinding(this)
     const callSite = callSiteAbove(1)
     const request = new LeaseRequest({ kind: 'controlled', layer: 'kysely', callSite })
     const trx = await request.run(database, currentScope(), () => super.execute())
@@ -192,12 +190,12 @@ class SharedConnectionBuilder extends ConnectionBuilder<unknown> {
     callback: (db: Kysely<unknown>) => Promise<T>,
     ...rest: never[]
   ): Promise<T> {
-    const behind = backing(this)
-    return super.execute((db) => callback(adopt(db, SharedKysely, behind)), ...rest)
+    const binding = kyselyBinding(this)
+    return super.execute((db) => callback(adopt(db, SharedKysely, binding)), ...rest)
   }
 }
 
-/** Methods whose result is of the same kind as the object that they are called on. */
+/** Methods that return an object of the class that they are called on. */
 const DERIVING = [
   'withPlugin',
   'withoutPlugins',
@@ -210,7 +208,7 @@ const DERIVING = [
   'setIsolationLevel',
 ]
 
-/** Commands of a controlled transaction whose result is the next one. */
+/** Methods of a controlled transaction that return a command, which results in the transaction. */
 const COMMANDS = ['savepoint', 'rollbackToSavepoint', 'releaseSavepoint']
 
 type Method = (this: object, ...args: unknown[]) => unknown
@@ -234,10 +232,7 @@ for (const by of CLASSES) {
     if (derive === undefined) continue
     define(by.prototype, name, function (...args) {
       const derived = derive.apply(this, args) as object
-      const behind = backing(this)
-      const { lease } = behind
-      if (lease !== undefined) bindHandle(derived, { database: behind.bridge.database, lease })
-      return adopt(derived, by, behind)
+      return adopt(derived, by, kyselyBinding(this))
     })
   }
 }
@@ -246,12 +241,8 @@ for (const name of COMMANDS) {
   const make = lookUp(ControlledTransaction.prototype, name) as Method
   define(SharedControlled.prototype, name, function (...args) {
     const command = make.apply(this, args) as Command<object>
-    const behind = backing(this)
-    return new Command(async () => {
-      const next = await command.execute()
-      bindHandle(next, { database: behind.bridge.database, lease: behind.lease as Lease })
-      return adopt(next, SharedControlled, behind)
-    })
+    const binding = kyselyBinding(this)
+    return new Command(async () => adopt(await command.execute(), SharedControlled, binding))
   })
 }
 
@@ -262,8 +253,8 @@ for (const by of [SharedTrx, SharedControlled]) {
 
 for (const by of [SharedKysely, SharedTrx, SharedControlled]) {
   getter(by.prototype, 'shared', ({ bridge }) => bridge.shared)
-  getter(by.prototype, 'inTransaction', ({ bridge, lease }) => {
-    const frame = lease === undefined ? bridge.database.ambient : lease.frame
+  getter(by.prototype, 'inTransaction', ({ database, lease }) => {
+    const frame = lease === undefined ? database.ambient : lease.frame
     return frame !== undefined && !frame.ended
   })
   for (const name of ['afterCommit', 'afterRollback', 'beforeCommit', 'afterCompletion'] as const) {
@@ -275,10 +266,10 @@ function define(target: object, name: string, value: Method): void {
   Object.defineProperty(target, name, { value, configurable: true, writable: true })
 }
 
-function getter(target: object, name: string, read: (behind: Backing) => unknown): void {
+function getter(target: object, name: string, read: (binding: KyselyBinding) => unknown): void {
   Object.defineProperty(target, name, {
     get(this: object) {
-      return read(backing(this))
+      return read(kyselyBinding(this))
     },
     configurable: true,
   })

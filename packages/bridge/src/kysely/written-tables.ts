@@ -4,8 +4,8 @@ import { readsOnly } from '../sql/reads-only.ts'
 type Names = Set<string>
 
 /**
- * The tables that a query writes, as Drizzle names them (`table`, `schema.table`); `all` where its
- * tree does not tell; nothing for a query that only reads.
+ * The tables that a query writes, as Drizzle names them (`table`, `schema.table`). `all` if its nodes
+ * do not name them; nothing for a query that only reads.
  */
 export function writtenTables(root: RootOperationNode): readonly string[] | 'all' | undefined {
   const names: Names = new Set()
@@ -13,7 +13,7 @@ export function writtenTables(root: RootOperationNode): readonly string[] | 'all
   return names.size === 0 ? undefined : [...names]
 }
 
-/** Gives false where a node writes what it does not name. */
+/** Returns false if a node may write a table that it does not name. */
 function collect(node: OperationNode, names: Names): boolean {
   const parts = node as unknown as Record<string, unknown>
   switch (node.kind) {

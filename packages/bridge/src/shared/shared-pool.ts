@@ -8,7 +8,7 @@ import { kyselyForLease } from '../kysely/for-lease.ts'
 import { type Bridge, bridgeOf } from '../kysely/shared-kysely.ts'
 import type { ExtendedKysely, Kysely } from '../kysely/types.ts'
 import { type Adoption, adopted, adoptPool } from '../adoption/adopt-pool.ts'
-import { frameOfHandle, type HandleBinding, bindingOf } from '../database/handles.ts'
+import { frameOfHandle, type HandleBinding, handleBindingOf } from '../database/handles.ts'
 import type { Lease } from '../database/lease.ts'
 import type { SharedConnectionOptions } from '../settings.ts'
 import { withClient } from '../database/with-client.ts'
@@ -63,7 +63,7 @@ class SharedPool {
   }
 
   #bindingOf(handle: unknown): HandleBinding {
-    const held = bindingOf(handle)
+    const held = handleBindingOf(handle)
     if (held?.database === this.adoption.database) return held
     throw new InvalidArgumentError(
       `expected a transaction handle of this database (tx or trx), got ${kindOf(handle)}`,
@@ -89,7 +89,7 @@ class SharedPool {
   }
 
   #drizzleFor(handle: object): unknown {
-    if (bridgeOf(handle) === undefined && bindingOf(handle)) return handle
+    if (bridgeOf(handle) === undefined && handleBindingOf(handle)) return handle
     return this.#handles.drizzle(this.#bindingOf(handle).lease)
   }
 
