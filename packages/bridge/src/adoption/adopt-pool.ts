@@ -17,6 +17,8 @@ import { replace } from './replace.ts'
 export class Adoption {
   readonly pool: PgPool | PgClient
   readonly database: Database
+  /** The pool as Kysely's dialect wants it. Kysely must not end it, since it is Drizzle's. */
+  readonly poolForKysely: Pick<PgPool, 'connect' | 'end' | 'options'>
   readonly #restore: () => void
 
   constructor(pool: PgPool | PgClient, settings: Settings) {
@@ -25,6 +27,11 @@ export class Adoption {
     this.database = new Database(settings, (self) =>
       isPool(pool) ? new PoolSource(pool, self, settings) : new ClientSource(pool, self, settings),
     )
+    this.poolForKysely = {
+      options: isPool(pool) ? pool.options : {},
+      connect: () => takeClient(this.database),
+      end: () => Promise.resolve(),
+    }
     const methods = isPool(pool) ? methodsOfPool : methodsOfClient
     this.#restore = replace(pool, methods(pool as PgPool & PgClient, this.database))
   }
@@ -40,16 +47,6 @@ export class Adoption {
     this.#restore()
     database.isDisposed = true
     adoptions.delete(pool)
-  }
-
-  /** The pool as Kysely's dialect wants it. Kysely must not end it, since it is Drizzle's. */
-  get poolForKysely(): Pick<PgPool, 'connect' | 'end' | 'options'> {
-    const { database, pool } = this
-    return {
-      options: isPool(pool) ? pool.options : {},
-      connect: () => takeClient(database),
-      end: () => Promise.resolve(),
-    }
   }
 }
 

@@ -1,6 +1,7 @@
 import { PoolExhaustedError } from '../errors.ts'
 import { type CallSite, callSiteHere, linesOf } from '../transaction/call-site.ts'
-import type { Frame } from '../transaction/frame.ts'
+import type { Frame, Layer } from '../transaction/frame.ts'
+import type { Scope } from '../transaction/scope.ts'
 import { behindStream } from '../wire/behind-stream.ts'
 import type { Checkout } from './checkout.ts'
 import type { Source } from './source.ts'
@@ -18,17 +19,19 @@ export class AcquireQueue {
   }
 
   /**
-   * Acquires a connection for code that keeps the transactions `held` waiting; rejects if that would
-   * wait for ever. After `signal` is aborted it waits no more, and the connection goes to the next.
-   * `acquire` asks the source.
+   * Acquires a connection for code in the scope, which keeps the transactions `held` waiting; rejects
+   * if that would wait for ever. After `signal` is aborted it waits no more, and the connection goes
+   * to the next.
    */
   acquire(
-    acquire: () => Promise<Checkout>,
+    layer: Layer,
+    scope: Scope | undefined,
     held: ReadonlySet<Frame>,
     signal?: AbortSignal,
   ): Promise<Checkout> {
     const mustWatch = held.size > 0 || signal !== undefined || this.isFull
-    return mustWatch ? this.#watch(acquire, held, signal) : acquire()
+    if (!mustWatch) return this.#source.acquire(layer, scope)
+    return this.#watch(() => this.#source.acquire(layer, scope), held, signal)
   }
 
   async #watch(

@@ -104,8 +104,8 @@ export class Database {
     }
     if (on !== undefined) return new Lease(on.connection, undefined, joins, options)
     const held = enclosingTransactions(caller, this)
-    const acquire = () => this.#source.acquire(options.layer, caller)
-    const checkout = await this.#acquireQueue.acquire(acquire, held, options.signal)
+    const { layer, signal } = options
+    const checkout = await this.#acquireQueue.acquire(layer, caller, held, signal)
     return new Lease(checkout.connection, undefined, joins, options, checkout)
   }
 

@@ -3,7 +3,8 @@ import { runIn, Scope } from '../transaction/scope.ts'
 import type { Database } from './database.ts'
 import type { Lease, LeaseOptions } from './lease.ts'
 
-const STATEMENT: LeaseOptions = { layer: 'kysely' }
+/** Outside a transaction. */
+const STATEMENT: LeaseOptions = { layer: 'kysely', parent: null }
 
 /**
  * A request for a connection by code that goes through another's driver. The driver calls
