@@ -1,4 +1,5 @@
-import type { Connection } from '../connection/session.ts'
+import { connectionOf } from '../connection/connection.ts'
+import type { Connection } from '../connection/connection.ts'
 import { runIn, Scope } from '../transaction/scope.ts'
 import type { Database } from './database.ts'
 import type { Lease, LeaseOptions } from './lease.ts'
@@ -49,7 +50,7 @@ export class LeaseRequest {
       this.taken = await database.acquireLease(this.options, scope)
       this.lease = this.taken
       this.connection = this.taken.connection
-    } else this.connection = database.connectionOf(frame)
+    } else this.connection = connectionOf(frame)
     return this.connection
   }
 
