@@ -1,25 +1,22 @@
-import type { Readable, Writable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import type { CallSite } from '../transaction/call-site.ts'
 import type { PgConnection, Submittable } from './pg.ts'
 
 /**
- * Carries a query that speaks the protocol itself (a cursor, a COPY stream) and tells when it is
- * done: those have no promise, and the connection is theirs until then.
+ * Wraps a query that speaks the protocol itself, such as a cursor or a COPY stream, to learn of its
+ * end: these have no promise, and they keep the connection to themselves until then.
  */
 export class ObservedQuery implements Submittable {
   readonly #query: Submittable
   readonly #done: (error?: unknown) => void
-  /** Where the user's call is. */
+  /** Where the user's code asked for it. */
   readonly callSite: CallSite | undefined
-  /** When its last page had come, as `performance.now()` tells it. */
+  /** When its last page had come, by `performance.now()`. */
   suspendedAt = 0
-  #takesData = false
-  #socket: PgConnection['stream'] | undefined
-  #sent = 0
   #isOver = false
-  /** Written by clients with a `query_timeout`: it stops their clock. */
+  /** Set by clients with a `query_timeout`: it stops their timer. */
   callback: (() => void) | undefined
-  /** Written by clients that answer in binary. */
+  /** Set by clients whose results are binary. */
   binary: unknown
 
   constructor(query: Submittable, callSite: CallSite | undefined, done: (error?: unknown) => void) {
@@ -28,24 +25,14 @@ export class ObservedQuery implements Submittable {
     this.#done = done
   }
 
-  /** Whether the server waits for whoever reads it, or feeds it. */
+  /** Whether the server waits for its reader. */
   get isSuspended(): boolean {
-    if (this.#takesData) return this.#isStarving
-    // what pg-cursor says of itself
+    // A cursor says so itself. pg-query-stream has one.
     const { cursor, state } = this.#query as { state?: string; cursor?: { state?: string } }
     return this.suspendedAt > 0 && (state ?? cursor?.state) === 'idle'
   }
 
-  /** Whether a COPY FROM has nothing to send. When it last had, shows in the bytes of its socket. */
-  get #isStarving(): boolean {
-    const { writableEnded, writableLength } = this.#query as Partial<Writable>
-    const sent = this.#socket?.bytesWritten ?? 0
-    if (sent !== this.#sent) this.suspendedAt = performance.now()
-    this.#sent = sent
-    return !writableEnded && writableLength === 0
-  }
-
-  /** The client books on its name and text what the server has prepared, or failed to. */
+  /** The client records under its name and text what the server has prepared, or failed to. */
   get name(): unknown {
     return (this.#query as { name?: unknown }).name
   }
@@ -54,23 +41,22 @@ export class ObservedQuery implements Submittable {
     return this.#query.text ?? ''
   }
 
-  /** Somebody who wraps a client may write into what that is to send. */
+  /** Code that wraps a client may change the text before it is sent. */
   set text(text: string) {
     this.#query.text = text
   }
 
-  /** The client hands its type parsers to a query through its result. */
+  /** The client gives its type parsers to a query through its result. */
   get _result(): unknown {
     return (this.#query as { _result?: unknown })._result
   }
 
-  /** Whether it is a stream that was left before its end. */
+  /** Whether a query is a stream whose reader has left before the end. */
   static isLeft(query: unknown): boolean {
     return (query as Partial<Readable> | undefined)?.readableAborted === true
   }
 
   submit(connection: PgConnection): Error | null | undefined | void {
-    this.#socket = connection.stream
     return this.#query.submit(connection)
   }
 
@@ -96,8 +82,6 @@ export class ObservedQuery implements Submittable {
   }
 
   handleCopyInResponse(connection: PgConnection): void {
-    this.#takesData = true
-    this.suspendedAt = performance.now()
     this.#query.handleCopyInResponse(connection)
   }
 
@@ -106,7 +90,7 @@ export class ObservedQuery implements Submittable {
   }
 
   handleError(error: unknown, connection: PgConnection): void {
-    // what was given up after a time may fail for that
+    // A query that was given up after a time may fail because of that.
     if (this.#isOver) return
     this.#query.handleError(error, connection)
     this.#end(error)
@@ -126,7 +110,7 @@ export class ObservedQuery implements Submittable {
   }
 }
 
-/** Why a session ends whose stream nobody reads on: the server would wait for ever. */
+/** Why a session ends whose stream was left: the server would wait for its reader for ever. */
 export function leftStream(): Error {
   return new Error('a stream was left before its end')
 }

@@ -1,4 +1,4 @@
-/** The shapes of `pg` that the bridge needs. Structural, so that any copy of `pg` fits. */
+/** The parts of `pg` that the bridge needs. They are structural, so that any copy of `pg` fits. */
 
 /** The answer to a statement. */
 export interface QueryResult {
@@ -8,17 +8,17 @@ export interface QueryResult {
   readonly fields: unknown[]
 }
 
-/** What `client.query` takes beside a text. */
+/** What `client.query` takes instead of a text. */
 export interface QueryConfig {
   readonly text?: string
   readonly name?: string
   readonly values?: unknown[]
   readonly query_timeout?: number
-  /** Fetches so many rows at a time. */
+  /** The number of rows in a page. */
   readonly rows?: number
 }
 
-/** A query that speaks the protocol itself: a cursor, a COPY stream, a flight of the bridge. */
+/** A query that speaks the protocol itself: a cursor, a COPY stream, a query of the bridge. */
 export interface Submittable {
   text?: string
   submit(connection: PgConnection): Error | null | undefined | void
@@ -43,7 +43,6 @@ export interface PgConnection {
     readonly destroyed?: boolean
     destroy(): void
     readonly remoteAddress?: string | undefined
-    readonly bytesWritten?: number
   }
   readonly parsedStatements: Record<string, string>
   readonly submittedNamedStatements: Record<string, string>
@@ -74,7 +73,7 @@ export interface PgQuery extends Submittable {
   text?: string
   binary?: unknown
   callback?: ((error: Error | null | undefined, result?: QueryResult) => void) | undefined
-  /** What the server has said, where a type parser of the user's has failed before. */
+  /** The server's error, even where a type parser had thrown before. */
   failure?: unknown
   readonly _result: QueryResult & { _types?: unknown; addCommandComplete(message: unknown): void }
   requiresPreparation(): boolean
@@ -114,7 +113,7 @@ export interface PgPool {
   end(): Promise<void>
 }
 
-/** An ErrorResponse of the server, told from what `pg` or the bridge raise themselves. */
+/** Whether it is an ErrorResponse of the server, and no error of `pg` or the bridge. */
 export function isServerError(
   error: unknown,
 ): error is Error & { code: string; severity: string; routine?: string; where?: string } {
@@ -127,17 +126,17 @@ export function isServerError(
 
 /** Whether the server closed the session with this error. */
 export function isFatal(error: unknown): boolean {
-  // `severity` is localised, but these words only differ in a few languages, and there the loss of
-  // the connection, which follows at once, says the same
+  // `severity` is localised. In the few languages where these words differ, the connection is found
+  // to be lost at once.
   return isServerError(error) && (error.severity === 'FATAL' || error.severity === 'PANIC')
 }
 
-/** Whether `pg` has given a statement up while it still runs. It has no code for that. */
+/** Whether `pg` has given a statement up while it still runs. The error has no code. */
 export function isReadTimeout(error: unknown): boolean {
   return error instanceof Error && error.message === 'Query read timeout'
 }
 
-/** What the bridge answers to a control command that needs no trip to the server. */
+/** The bridge's own answer to a control command that is not sent, or is deferred. */
 export function acknowledged(command: string): QueryResult {
   return { command, rowCount: null, rows: [], fields: [] }
 }
