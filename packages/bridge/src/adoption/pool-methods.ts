@@ -4,7 +4,8 @@ import { LeaseRequest } from '../database/lease-request.ts'
 import { lentConnection } from '../database/with-client.ts'
 import type { PgClient, PgPool } from '../protocol/pg.ts'
 import { currentScope } from '../transaction/scope.ts'
-import { clientOfConnection, clientOfLease, dispatch } from './lent-client.ts'
+import { dispatch } from '../database/query-call.ts'
+import { clientOfConnection, clientOfLease } from './lent-client.ts'
 
 type ConnectCallback = (error: unknown, client?: PgClient, release?: PgClient['release']) => void
 

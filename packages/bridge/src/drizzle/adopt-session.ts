@@ -1,7 +1,7 @@
 import { NodePgTransaction } from 'drizzle-orm/node-postgres'
 import { InvalidArgumentError, kindOf } from '../errors.ts'
 
-import { dispatch } from '../adoption/lent-client.ts'
+import { dispatch } from '../database/query-call.ts'
 import type { Database } from '../database/database.ts'
 import { bind } from '../database/handles.ts'
 import type { Lease, LeaseOptions } from '../database/lease.ts'
