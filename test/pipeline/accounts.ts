@@ -9,7 +9,7 @@ import type { World } from '../setup/worlds.ts'
 /** The argument of `client.query`: a text, or a query of the bridge with its deferred commands. */
 interface Sent {
   text?: string
-  deferred?: readonly string[]
+  deferred?: readonly { readonly sql: string }[]
 }
 
 /** A program, and its command that the server refuses. */
@@ -36,7 +36,9 @@ export function useRefusingApp(lazy: boolean, pool: PoolConfig = {}): App {
     app.pool.on('connect', (client: PoolClient) => {
       const query = client.query.bind(client) as (...args: unknown[]) => unknown
       const send = (sent: Sent, ...rest: unknown[]): unknown => {
-        if (sent.deferred?.length) sent.deferred = sent.deferred.map(spoilt)
+        if (sent.deferred?.length) {
+          sent.deferred = sent.deferred.map(({ sql }) => ({ sql: spoilt(sql) }))
+        }
         if (sent.text === refused && sent.text !== undefined) sent.text = spoilt(sent.text)
         return query(sent, ...rest)
       }

@@ -70,16 +70,19 @@ describe.each(kinds)('$name on a client of pool.connect()', (kind) => {
 })
 
 describe.each(kinds)('$name outside a transaction, on a pool of one', (kind) => {
-  test.each(speakers)('whose reader waits for $name makes that wait time out, and goes on', async (speaker) => {
-    let refused: Error | undefined
-    const client = await app.pool.connect()
-    const found = await kind.run(client, async () => {
-      refused = await failureOf(speaker.block(app, () => speaker.note(app, 'never')))
-    })
-    client.release()
-    expect(found).toEqual(['a', 'b'])
-    expect(refused?.name).toBe('TurnTimeoutError')
-    expect(await app.rows()).toEqual([])
-    expect(app.transcript.lines()).toEqual(['select'])
-  })
+  test.each(speakers)(
+    'whose reader waits for $name makes that wait time out, and goes on',
+    async (speaker) => {
+      let refused: Error | undefined
+      const client = await app.pool.connect()
+      const found = await kind.run(client, async () => {
+        refused = await failureOf(speaker.block(app, () => speaker.note(app, 'never')))
+      })
+      client.release()
+      expect(found).toEqual(['a', 'b'])
+      expect(refused?.name).toBe('TurnTimeoutError')
+      expect(await app.rows()).toEqual([])
+      expect(app.transcript.lines()).toEqual(['select'])
+    },
+  )
 })

@@ -2,20 +2,32 @@ import { PoolExhaustedError } from '../errors.ts'
 import { type CallSite, callSiteHere, linesOf } from '../transaction/call-site.ts'
 import type { Frame, Layer } from '../transaction/frame.ts'
 import type { Scope } from '../transaction/scope.ts'
-import { behindStream } from '../wire/behind-stream.ts'
+import { IdleTimeout } from '../wire/idle-timeout.ts'
+import { behindStream } from '../wire/stream-timeout.ts'
 import type { Checkout } from './checkout.ts'
 import type { Source } from './source.ts'
 
 /** Acquires connections, and rejects those who would wait for one for ever. */
 export class AcquireQueue {
   readonly #source: Source
-  readonly #timeout: number
   readonly #pending = new Set<PendingAcquire>()
-  #timer: NodeJS.Timeout | undefined
+  /**
+   * Rejects waits while a stream outside any transaction holds a connection and nothing happens on any
+   * connection: the reader of the stream may be what waits here.
+   */
+  readonly #idleTimeout: IdleTimeout<PendingAcquire>
 
   constructor(source: Source, turnTimeout: number) {
     this.#source = source
-    this.#timeout = turnTimeout
+    this.#idleTimeout = new IdleTimeout(
+      turnTimeout,
+      this.#pending,
+      () => (source.streams.length > 0 ? source.idleSince : Infinity),
+      (pending) =>
+        pending.reject(
+          behindStream(WHAT, turnTimeout, pending.callSite, source.streams[0]?.callSite),
+        ),
+    )
   }
 
   /**
@@ -45,7 +57,7 @@ export class AcquireQueue {
     const giveUp = (): void => pending.reject(signal?.reason)
     signal?.addEventListener('abort', giveUp)
     this.#pending.add(pending)
-    if (this.#timeout > 0) this.#timer ??= setTimeout(this.#look, this.#timeout)
+    this.#idleTimeout.start()
     try {
       this.#rejectNewest()
       pending.throwIfRejected()
@@ -57,10 +69,7 @@ export class AcquireQueue {
     } finally {
       this.#pending.delete(pending)
       signal?.removeEventListener('abort', giveUp)
-      if (this.#pending.size === 0) {
-        clearTimeout(this.#timer)
-        this.#timer = undefined
-      }
+      if (this.#pending.size === 0) this.#idleTimeout.stop()
     }
   }
 
@@ -81,25 +90,6 @@ export class AcquireQueue {
     if (holders.size < this.#source.inUse) return
     newest?.reject(exhausted(this.#source.capacity, holders, newest.callSite))
   }
-
-  /**
-   * Rejects what waits while a stream outside any transaction holds a connection and nothing has
-   * happened on any connection for the time of a turn: the reader of the stream may wait here.
-   */
-  readonly #look = (): void => {
-    const timeout = this.#timeout
-    const [stream] = this.#source.streams
-    const idleSince = stream === undefined ? Infinity : this.#source.idleSince
-    let next = timeout
-    for (const pending of this.#pending) {
-      const idle = performance.now() - Math.max(pending.began, idleSince)
-      // timers may fire a fraction of a millisecond early
-      if (idle >= timeout - 1) {
-        pending.reject(behindStream(WHAT, timeout, pending.callSite, stream?.callSite))
-      } else next = Math.min(next, timeout - idle)
-    }
-    this.#timer = setTimeout(this.#look, next)
-  }
 }
 
 /** A wait for a connection while all are taken. */
@@ -107,7 +97,7 @@ class PendingAcquire {
   /** The transactions that the waiting code keeps waiting. */
   readonly held: ReadonlySet<Frame>
   readonly callSite: CallSite
-  readonly began = performance.now()
+  readonly since = performance.now()
   #rejection: { readonly reason: unknown } | undefined
   #reject: ((reason: unknown) => void) | undefined
 

@@ -106,7 +106,7 @@ function sendOn(
     if (isDone) return
     isDone = true
     try {
-      const failure = connection.onCompleted(undefined, statement, error, result)
+      const failure = connection.onCompleted(undefined, statement, error ?? undefined, result)
       const back = checkout.release()
       if (failure === undefined) resolve(result as QueryResult)
       else resolve(rejectWithCallerStack(failure, back))

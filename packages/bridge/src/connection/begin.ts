@@ -72,7 +72,7 @@ function open(
   sql: string,
 ): Promise<void> | undefined {
   if (!session.settings.lazy) return sendNow(session, frame, sql)
-  session.dispatcher.queue.push({ op, sql, frame })
+  session.dispatcher.queue.defer({ op, sql, frame })
   return undefined
 }
 

@@ -33,7 +33,7 @@ export async function cancelFrame(
   }
   try {
     if (frame.phase === 'committing') {
-      await dispatcher.quiet()
+      await dispatcher.whenIdle()
       return false
     }
     frame.failure ??= reason

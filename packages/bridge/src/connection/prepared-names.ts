@@ -85,7 +85,7 @@ function forgets({ command }: QueryResult): boolean {
 /** The session that a named statement is sent on, as far as that is needed here. */
 interface NamedSession {
   readonly names: PreparedNames
-  readonly dispatcher: Pick<Dispatcher, 'converse'>
+  readonly dispatcher: Pick<Dispatcher, 'exchange'>
   trace(statement: Statement, frame: undefined): QueryTrace | undefined
 }
 
@@ -99,7 +99,7 @@ export function sendNamed<S extends NamedSession & Parameters<QueryTrace['left']
 ): Promise<QueryResult> {
   const { name } = statement
   const first = session.trace(statement, undefined)
-  return session.dispatcher.converse(statement, async (send) => {
+  return session.dispatcher.exchange(statement, async (send) => {
     const attempt = async (
       sent: Statement,
       trace = session.trace(sent, undefined),

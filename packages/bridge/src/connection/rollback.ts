@@ -32,7 +32,7 @@ export function sendRollback(
     answer = session.command(new Statement(layer, sql), frame)
     if (parent !== undefined) {
       // Without it, failing blocks in a loop would pile up savepoints in the server.
-      dispatcher.queue.push({ op: 'release', sql: releaseSql(nameOf(frame)), frame })
+      dispatcher.queue.defer({ op: 'release', sql: releaseSql(nameOf(frame)), frame })
     }
   }
   turns.advance(notSent)

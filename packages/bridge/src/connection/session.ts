@@ -21,7 +21,7 @@ import { TransactionStack } from '../transaction/stack.ts'
 import { Turns } from '../transaction/turns.ts'
 import { requestCancel } from '../wire/cancel-request.ts'
 import { Dispatcher, type DispatcherObserver } from '../wire/dispatcher.ts'
-import type { DeferredCommand } from '../wire/send-queue.ts'
+import type { DeferredCommand } from '../wire/deferred-command.ts'
 import type { Statement } from '../wire/statement.ts'
 import { findDrift } from './drift.ts'
 import { forgetting, PreparedNames, sendNamed } from './prepared-names.ts'
@@ -221,7 +221,7 @@ export class Session implements DispatcherObserver {
     result: QueryResult | undefined,
   ): unknown {
     if (error !== undefined) {
-      this.#onFailed(frame, statement, statement?.said(error) ?? error)
+      this.#onFailed(frame, statement, statement?.serverErrorBehind(error) ?? error)
       return error
     }
     if (statement !== undefined && result !== undefined) this.names.hasAnswered(statement, result)

@@ -119,7 +119,7 @@ export class Transactions {
   async #releaseSavepoint(frame: Frame, layer: Layer): Promise<QueryResult> {
     const { dispatcher, settings, stack, turns } = this.#session
     // Statements that nobody awaited decide about the savepoint, too.
-    const busy = dispatcher.quiet()
+    const busy = dispatcher.whenIdle()
     if (busy !== undefined) await busy
     if (frame.ended) return this.#answerEnded(frame)
     if (frame.rollbackOnly !== undefined) return this.#rollbackInstead(frame, layer)
@@ -136,7 +136,7 @@ export class Transactions {
     if (frame.parent !== undefined) frame.hooks.moveTo(frame.parent.hooks)
     if (settings.lazy && !dispatcher.queue.forget(frame)) {
       dispatcher.queue.dropReleases(frame)
-      dispatcher.queue.push({ op: 'release', sql, frame })
+      dispatcher.queue.defer({ op: 'release', sql, frame })
     }
     publishSavepoint(settings.name, frame, 'released')
     turns.advance(notSent)

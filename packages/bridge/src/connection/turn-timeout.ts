@@ -5,6 +5,7 @@ import { linesOf, type CallSite, callSiteHere } from '../transaction/call-site.t
 import type { TransactionStack } from '../transaction/stack.ts'
 import type { StartClock } from '../transaction/turns.ts'
 import type { Dispatcher } from '../wire/dispatcher.ts'
+import { IdleTimeout } from '../wire/idle-timeout.ts'
 
 /**
  * Ends waits that can not end: a block that awaits its own sibling, say. The clock runs only while
@@ -17,17 +18,15 @@ export function turnTimeoutClock(
 ): StartClock {
   return (frame, expire, callSite) => {
     if (timeout === 0) return undefined
-    const began = performance.now()
     const asked = callSite ?? callSiteHere()
-    let timer = setTimeout(look, timeout)
-
-    function look(): void {
-      const idle = performance.now() - Math.max(began, dispatcher.idleSince)
-      // timers may fire a fraction of a millisecond early
-      if (idle < timeout - 1) timer = setTimeout(look, timeout - idle)
-      else expire(timedOut(timeout, frame, stack, asked))
-    }
-    return { stop: () => clearTimeout(timer) }
+    const clock = new IdleTimeout(
+      timeout,
+      [{ since: performance.now() }],
+      () => dispatcher.idleSince,
+      () => expire(timedOut(timeout, frame, stack, asked)),
+    )
+    clock.start()
+    return clock
   }
 }
 

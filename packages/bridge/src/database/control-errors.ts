@@ -1,4 +1,4 @@
-import { InvalidArgumentError, ControlStatementError, TransactionOptionError } from '../errors.ts'
+import { ControlStatementError, TransactionOptionError } from '../errors.ts'
 import { describe } from '../transaction/frame-errors.ts'
 import type { Frame } from '../transaction/frame.ts'
 import type { Statement } from '../wire/statement.ts'
@@ -30,14 +30,5 @@ export function notOwnedError(statement: Statement, frame: Frame): ControlStatem
   return new ControlStatementError(
     `${JSON.stringify(statement.text)} was sent inside ${describe(frame)}, which ends with its own block. ` +
       'Return from the block to keep its work, throw to take it back. Nothing was sent',
-  )
-}
-
-/** The error for a client that was handed a copy of a query of the bridge. */
-export function copiedError(): InvalidArgumentError {
-  return new InvalidArgumentError(
-    'pg was given a copy of the query that the bridge has sent: the query() of this client is wrapped, or that of a class of its own. ' +
-      'BEGIN, and the statements that leave together, go with the query itself, so a copy would run outside the transaction. ' +
-      'Give on the very object that query() is given. Nothing was sent',
   )
 }

@@ -158,7 +158,7 @@ function moveToSavepoint(
   }
   const { transactions, dispatcher } = connection
   if (kind === 'rollback-to') return transactions.rollbackTo(target, statement.layer)
-  const isBusy = !dispatcher.isQuiet
+  const isBusy = !dispatcher.isIdle
   const released = transactions.commit(target, statement.layer)
   if (isBusy && lease !== undefined) waitFor(lease, released)
   return released

@@ -96,7 +96,7 @@ export class PortalCursor {
         this.#home = home
         this.#undone = rollbacksAround(home)
       }
-      return connection.dispatcher.carry(portal, home, onSend)
+      return connection.dispatcher.sendQuery(portal, home, onSend)
     })
   }
 }

@@ -37,12 +37,10 @@ export async function withClient<T>(
       connection.clientScope = undefined
     }
   }
-  const bindHandle = (): Promise<T> =>
-    connection.dispatcher.bindHandle(frame && connection.stack.innermostOf(frame), run)
+  const runAlone = (): Promise<T> =>
+    connection.dispatcher.runExclusively(frame && connection.stack.innermostOf(frame), run)
   try {
-    const value = await (frame === undefined
-      ? bindHandle()
-      : connection.turns.run(frame, bindHandle))
+    const value = await (frame === undefined ? runAlone() : connection.turns.run(frame, runAlone))
     // the wire takes the reason `undefined` for none
     if (thrown !== undefined) throw thrown.reason
     return value

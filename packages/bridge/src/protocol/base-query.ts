@@ -1,13 +1,21 @@
+import { reasonOf } from './message-recorder.ts'
 import { perClass } from './per-class.ts'
-import type { PgConnection, QueryClass, QueryConfig } from './pg.ts'
-import { reasonOf, MessageRecorder } from './message-recorder.ts'
+import type { PgConnection, PgQuery, QueryClass, QueryConfig } from './pg.ts'
 
-/** The class of the queries that are sent in a transaction alone. */
-export const singleQueryClass = perClass(extendToSingle)
+type BaseQueryClass = new (config: unknown, values?: unknown) => PgQuery
 
-function extendToSingle(Query: QueryClass): QueryClass {
+/**
+ * The base class of the bridge's queries, made for each copy of `pg`. A statement that is sent alone
+ * is a query of this class. It extends the client's own `pg.Query`, since a client in pipeline mode
+ * refuses any other.
+ */
+export const baseQueryClass = perClass(extend)
+
+function extend(Query: QueryClass): BaseQueryClass {
   return class extends Query {
+    /** The error of the server, even where a type parser had thrown before. */
     declare failure: unknown
+    /** The client reads it from the query that it is given. */
     declare query_timeout: number | undefined
 
     constructor(config: unknown, values?: unknown) {
@@ -18,28 +26,6 @@ function extendToSingle(Query: QueryClass): QueryClass {
     override handleError(error: unknown, connection: PgConnection): void {
       this.failure = reasonOf(error)
       super.handleError(this.failure, connection)
-    }
-  }
-}
-
-/** The class of the queries that go along with a flight. */
-export const pipelinedQueryClass = perClass(extendToPart)
-
-function extendToPart(Query: QueryClass): QueryClass {
-  return class extends singleQueryClass(Query) {
-    override submit(connection: PgConnection): Error | null | undefined | void {
-      // what needs no preparation alone is answered as text
-      if (!super.requiresPreparation()) this.binary = false
-      return super.submit(connection)
-    }
-
-    override requiresPreparation(): boolean {
-      return true
-    }
-
-    override handleError(error: unknown, connection: PgConnection): void {
-      // the flight reports it, once
-      if (!(connection instanceof MessageRecorder)) super.handleError(error, connection)
     }
   }
 }

@@ -1,12 +1,12 @@
 import type { PgConnection } from './pg.ts'
 
 const known = new Map<string, Buffer>()
-/** More than the names of savepoints in an application; fewer than what could fill a memory. */
+/** An application has fewer names of savepoints than this, and so many take little memory. */
 const MOST = 100
 
 /**
- * The messages that run a command without values, one behind the other: Parse, Bind and Execute.
- * Control commands are few and always the same, so they are encoded once.
+ * The messages Parse, Bind and Execute of a command without values. There are few control commands,
+ * and they repeat, so each is encoded once.
  *
  * Source: https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
@@ -14,11 +14,11 @@ export function encoded(text: string): Buffer {
   let bytes = known.get(text)
   if (bytes === undefined) {
     bytes = Buffer.concat([
-      // no name, the text, no types of parameters
+      // No statement name, the text, no parameter types.
       message('P', `\0${text}\0\0\0`),
-      // no portal, no name; no formats, no values; results as text
+      // No portal, no statement name, no formats, no values, results as text.
       message('B', '\0\0\0\0\0\0\0\x01\0\0'),
-      // no portal, all rows
+      // No portal, all rows.
       message('E', '\0\0\0\0\0'),
     ])
     if (known.size < MOST) known.set(text, bytes)
@@ -27,10 +27,13 @@ export function encoded(text: string): Buffer {
 }
 
 /** Writes commands in front of a query, before its Sync. */
-export function writeCommands({ stream }: PgConnection, texts: readonly string[]): void {
-  // as pg does: what has closed tells of that itself
+export function writeCommands(
+  { stream }: PgConnection,
+  commands: readonly { readonly sql: string }[],
+): void {
+  // pg does not write to a closed stream either: the client reports the loss by itself.
   if (stream.writable === false) return
-  for (const text of texts) stream.write(encoded(text))
+  for (const { sql } of commands) stream.write(encoded(sql))
 }
 
 function message(type: string, body: string): Buffer {

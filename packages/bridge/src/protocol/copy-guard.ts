@@ -1,14 +1,14 @@
+import { InvalidArgumentError } from '../errors.ts'
 import type { PgClient, PgQuery } from './pg.ts'
-import { copiedError } from '../database/control-errors.ts'
 
 type QueuedQuery = PgQuery & { readonly values?: unknown }
 
 /**
- * Watches what comes into the queue of a client of `pg` while a query of the bridge is on its way there.
- * Somebody who wraps `query()` may give on a copy of that, or its text alone. What rides with it can not
- * ride with a copy, which would run outside its transaction: so it is refused as `pg` refuses, unsent.
+ * Watches the queue of a client of `pg` while a pipeline query of the bridge is on its way there.
+ * Code that wraps `query()` may pass on a copy of the query, or only its text. The deferred commands
+ * go with the query itself, so a copy would run outside its transaction: it is refused, unsent.
  */
-export class QueueGuard {
+export class CopyGuard {
   readonly #client: PgClient
   #awaited: QueuedQuery | undefined
 
@@ -18,31 +18,39 @@ export class QueueGuard {
     if (!Array.isArray(queue)) return
     const { push } = queue
     const guarded = (query: QueuedQuery): number => {
-      if (!this.#isCopy(query)) return push.call(queue, query)
+      const awaited = this.#awaited
+      if (awaited === undefined || query === awaited || !isCopy(query, awaited)) {
+        return push.call(queue, query)
+      }
       process.nextTick(() => query.handleError(copiedError(), this.#client.connection))
       return queue.length
     }
     Object.defineProperty(queue, 'push', { value: guarded, configurable: true, writable: true })
   }
 
-  /** From now on a copy of the query is refused, until that has come itself. */
+  /** Refuses copies of the query from now on. */
   expect(query: QueuedQuery): void {
     this.#awaited = query
   }
 
-  /** It has come, or will not. */
+  /** The query has arrived, or will not. */
   stop(): void {
     this.#awaited = undefined
   }
+}
 
-  /** What others send for themselves, in front of it, has a text and values of its own. */
-  #isCopy(query: QueuedQuery): boolean {
-    const awaited = this.#awaited
-    if (awaited === undefined || query === awaited) return false
-    const { text, values, callback } = awaited
-    const sharesValues = values !== undefined && query.values === values
-    return (
-      sharesValues || query.callback === callback || !query.text || query.text.includes(text ?? '')
-    )
-  }
+/** Code that wraps `query()` may also send statements of its own first: these are no copies. */
+function isCopy(query: QueuedQuery, { text, values, callback }: QueuedQuery): boolean {
+  const sharesValues = values !== undefined && query.values === values
+  return (
+    sharesValues || query.callback === callback || !query.text || query.text.includes(text ?? '')
+  )
+}
+
+function copiedError(): InvalidArgumentError {
+  return new InvalidArgumentError(
+    'pg was given a copy of the query that the bridge has sent: the query() of this client is wrapped, or that of a class of its own. ' +
+      'BEGIN, and the statements that leave together, go with the query itself, so a copy would run outside the transaction. ' +
+      'Give on the very object that query() is given. Nothing was sent',
+  )
 }

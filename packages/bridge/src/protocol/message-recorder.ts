@@ -1,9 +1,12 @@
 import type { BindMessage, PgConnection } from './pg.ts'
 
-/** What a query writes that needs no answer before the next. */
-type Kind = 'parse' | 'bind' | 'query' | 'describe' | 'execute'
+/** A call of a method of the connection, which needs no answer before the next. */
+interface RecordedMessage {
+  readonly kind: 'parse' | 'bind' | 'query' | 'describe' | 'execute'
+  readonly message: unknown
+}
 
-/** How far a recorder had come. */
+/** A position in a recording. */
 interface Mark {
   readonly messages: number
   readonly names: number
@@ -11,19 +14,21 @@ interface Mark {
 
 const NO_STREAM = {}
 
-/** Stands in for the connection while queries write themselves, and keeps what they wrote. */
+/**
+ * Takes the place of the connection while queries write themselves. What cannot be serialised is
+ * found out before anything is sent.
+ */
 export class MessageRecorder {
   readonly stream = NO_STREAM
   readonly parsedStatements: Record<string, string>
-  /** What it has of its own is new. */
+  /** Inherits from that of the connection, so that its own properties are the new names. */
   readonly submittedNamedStatements: Record<string, string>
-  /** Why values could not be serialised. */
+  /** Why the last query could not be written. */
   failure: Error | null = null
-  /** Whether it ends with a Sync. */
+  /** Whether there must be a Sync at the end. */
   isExtended = false
-  readonly #kinds: Kind[] = []
-  readonly #messages: unknown[] = []
-  /** The names that are new in it. */
+  readonly #messages: RecordedMessage[] = []
+  /** The names that are prepared in it. */
   readonly #names: string[] = []
 
   /** `named`: whether any of the queries has a name. */
@@ -37,17 +42,17 @@ export class MessageRecorder {
   parse(message: { readonly name?: unknown }): void {
     const { name } = message
     if (typeof name === 'string') this.#names.push(name)
-    // nothing may fail once others are written
+    // pg would throw while it writes, behind messages of other queries.
     else if (name !== undefined)
       this.failure = new TypeError('the name of a query must be a string')
-    this.#keep('parse', message)
+    this.#messages.push({ kind: 'parse', message })
   }
 
   bind(message: BindMessage): void {
     try {
       const values = message.values?.map((value, at) => message.valueMapper?.(value, at) ?? null)
-      // the mapper stays: on what it has mapped it has no effect, and pg calls it without asking
-      this.#keep('bind', { ...message, values })
+      // pg calls the mapper without asking whether there is one. It leaves mapped values as they are.
+      this.#messages.push({ kind: 'bind', message: { ...message, values } })
     } catch (error) {
       this.failure = reasonOf(error) as Error
       throw error
@@ -55,59 +60,54 @@ export class MessageRecorder {
   }
 
   query(text: string): void {
-    this.#keep('query', text)
+    this.#messages.push({ kind: 'query', message: text })
   }
 
   describe(message: object): void {
-    this.#keep('describe', message)
+    this.#messages.push({ kind: 'describe', message })
   }
 
   execute(message: object): void {
     this.isExtended = true
-    this.#keep('execute', message)
+    this.#messages.push({ kind: 'execute', message })
   }
 
-  /** There is one Sync, behind all. */
+  /** Does nothing: there is one Sync, behind all messages. */
   flush(): void {}
 
+  /** Does nothing: there is one Sync, behind all messages. */
   sync(): void {}
 
-  close(): void {
-    // only written after a failed bind, when nothing of this is sent
-  }
+  /** Does nothing: pg only calls it after a failed bind, and then nothing of this query is sent. */
+  close(): void {}
 
-  #keep(kind: Kind, message: unknown): void {
-    this.#kinds.push(kind)
-    this.#messages.push(message)
-  }
-
-  /** Remembers how far it has come, for {@link reset}. */
+  /** The position now, for {@link reset}. */
   mark(): Mark {
     return { messages: this.#messages.length, names: this.#names.length }
   }
 
-  /** Forgets what was written since. */
+  /** Discards what was written since. */
   reset({ messages, names }: Mark): void {
-    this.#kinds.length = messages
     this.#messages.length = messages
     for (const name of this.#names.splice(names)) delete this.submittedNamedStatements[name]
     this.failure = null
   }
 
-  /** The texts of the names that are new in it. */
+  /** The texts of the names that are prepared in it. */
   get prepared(): Readonly<Record<string, string>> | undefined {
     return this.#names.length === 0 ? undefined : this.submittedNamedStatements
   }
 
+  /** Writes it to the connection. */
   replay(connection: PgConnection): void {
     if (this.#names.length > 0) {
       Object.assign(connection.submittedNamedStatements, this.submittedNamedStatements)
     }
-    this.#kinds.forEach((kind, at) => connection[kind](this.#messages[at] as never))
+    for (const { kind, message } of this.#messages) connection[kind](message as never)
   }
 }
 
-/** What was thrown for a value. Where that is falsy, nobody would take it for a failure. */
+/** The reason for which a value could not be serialised. A falsy one would be taken for a success. */
 export function reasonOf(thrown: unknown): unknown {
   if (thrown) return thrown
   return new TypeError(`a value of the query could not be serialised: ${String(thrown)} was thrown`)

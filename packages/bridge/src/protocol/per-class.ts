@@ -1,6 +1,6 @@
 import type { QueryClass } from './pg.ts'
 
-/** Makes something for each class of queries, once: a program may have several copies of `pg`. */
+/** Calls `make` once for each class of queries: a program may have several copies of `pg`. */
 export function perClass<T>(make: (Query: QueryClass) => T): (Query: QueryClass) => T {
   const made = new WeakMap<QueryClass, { readonly it: T }>()
   return (Query) => {

@@ -1,71 +1,61 @@
 import { setImmediate } from 'node:timers'
 import { StatementSkippedError } from '../errors.ts'
+import { baseQueryClass } from './base-query.ts'
 import { writeCommands } from './control-messages.ts'
-import { perClass } from './per-class.ts'
-import {
-  isServerError,
-  type PgConnection,
-  type PgQuery,
-  type QueryClass,
-  type QueryConfig,
-} from './pg.ts'
 import { MessageRecorder } from './message-recorder.ts'
+import { perClass } from './per-class.ts'
+import { isServerError, type PgConnection, type PgQuery, type QueryClass } from './pg.ts'
 
-/** A query that takes control statements with it in front, and other queries behind, before one Sync. */
+/** A query with commands in front of it and other queries behind it, before one Sync. */
 export interface PipelineQuery extends PgQuery {
-  /** The control statements, set before it is sent. */
-  deferred: readonly string[]
-  /** The queries behind it, set before it is sent. */
+  /** The commands in front, set before it is sent. */
+  deferred: readonly { readonly sql: string }[]
+  /** The queries behind, set before it is sent. Those that cannot be written are removed. */
   others: readonly PgQuery[]
-  /** Whether all of it is sent, or nothing. */
+  /** Nothing is sent unless all of it can be. */
   isWhole: boolean
-  /** How many of all these the server has taken. The next one is what failed, if one did. */
+  /** How many commands and queries the server has completed. The next one is what failed, if one did. */
   completed: number
-  /** Called when it is about to be written: it is not refused any more. */
+  /** Called just before it is written: from then on it is not refused. */
   onWrite: (() => void) | undefined
-  /** Whether anything was written. A query that is refused before leaves all the others behind. */
+  /** Whether anything was written. */
   readonly written: boolean
-  /** Tells the others that they will not run, since this one did not. */
+  /** Rejects the others, which do not run because this query did not. */
   skipOthers(cause: unknown, connection: PgConnection): void
 }
 
 type PipelineQueryClass = new (config: unknown, values?: unknown) => PipelineQuery
 
 /**
- * The class of flights for a client: it extends the client's own `pg.Query`, since a client in
- * pipeline mode refuses any other.
+ * The class of pipeline queries. If a part fails, the server skips everything up to the Sync, so no
+ * query runs outside its transaction, or behind an error.
  *
- * If one of them fails, the server skips everything up to the Sync, so no query can run outside the
- * transaction that was meant for it, or behind an error.
  * Source: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY
  */
 export const pipelineQueryClass = perClass(extend)
 
 function extend(Query: QueryClass): PipelineQueryClass {
-  return class extends Query implements PipelineQuery {
+  return class extends baseQueryClass(Query) implements PipelineQuery {
     declare completed: number
     declare written: boolean
     declare onWrite: (() => void) | undefined
     declare isWhole: boolean
-    declare failure: unknown
-    /** Why one of the others could not be sent, and so none was. */
+    /** Why one of the others could not be written. */
     declare refusal: Error | undefined
-    declare deferred: readonly string[]
+    declare deferred: PipelineQuery['deferred']
     declare others: readonly PgQuery[]
-    /** Which of the others is answered now. */
+    /** Which of the others is being answered. */
     declare other: PgQuery | undefined
-    /** Its own name: the client books what is parsed on that of the query that is answered. */
+    /** The name of what is being answered: the client records under it what was parsed. */
+    declare name: string | undefined
     declare ownName: string | undefined
     declare text: string
-    /** The texts of the names that are new in it. */
+    /** The texts of the names that are prepared by it. */
     declare prepared: Readonly<Record<string, string>> | undefined
-
-    /** The client reads it from what it is given to send. */
-    declare query_timeout: number | undefined
 
     constructor(config: unknown, values?: unknown) {
       super(config, values)
-      this.query_timeout = (config as QueryConfig | undefined)?.query_timeout
+      this.ownName = this.name
       this.deferred = []
       this.others = []
       this.other = undefined
@@ -77,36 +67,23 @@ function extend(Query: QueryClass): PipelineQueryClass {
       this.onWrite = undefined
     }
 
-    get #isOwnTurn(): boolean {
-      return this.deferred === undefined || this.completed === this.deferred.length
-    }
-
-    override get name(): string | undefined {
-      return this.#isOwnTurn ? this.ownName : this.other?.name
-    }
-
-    override set name(name: string | undefined) {
-      this.ownName = name
-    }
-
     override requiresPreparation(): boolean {
       return this.deferred.length + this.others.length > 0 || super.requiresPreparation()
     }
 
     override submit(connection: PgConnection): Error | null {
-      // Names are checked and values serialised before anything is written: if that fails, nothing
-      // was sent, and the control statements can ride with another query.
-      this.completed = this.deferred.length
-      // what needs no preparation alone is answered as text
+      // Names are checked and values serialised before anything is written. If that fails, the
+      // deferred commands can be sent with another query.
+      // Without a preparation of its own its answer would come as text.
       if (!super.requiresPreparation()) this.binary = false
       const isNamed = this.ownName !== undefined || this.others.some(hasName)
       const recorder = new MessageRecorder(connection, isNamed)
       const refusal = super.submit(recorder as unknown as PgConnection) ?? recorder.failure
-      this.completed = 0
       if (refusal) return refusal
       this.others = this.others.filter((query) => this.#accepts(query, connection, recorder))
       if (this.isWhole && this.refusal) return this.refusal
       this.prepared = recorder.prepared
+      if (this.deferred.length > 0) this.name = undefined
 
       this.onWrite?.()
       this.written = true
@@ -121,7 +98,7 @@ function extend(Query: QueryClass): PipelineQueryClass {
       return null
     }
 
-    /** Whether another query can be sent. One that can not is told so, alone. */
+    /** Records another query. One that cannot be written fails alone. */
     #accepts(query: PgQuery, connection: PgConnection, recorder: MessageRecorder): boolean {
       const mark = recorder.mark()
       const refusal = query.submit(recorder as unknown as PgConnection) ?? recorder.failure
@@ -132,10 +109,11 @@ function extend(Query: QueryClass): PipelineQueryClass {
       return false
     }
 
-    /** The server has done with one: the next is answered from now on. */
+    /** The server has completed a command or query: the next one is being answered. */
     #complete(): void {
-      this.completed++
-      this.other = this.others[this.completed - this.deferred.length - 1]
+      const at = ++this.completed - this.deferred.length
+      this.other = at > 0 ? this.others[at - 1] : undefined
+      this.name = at === 0 ? this.ownName : this.other?.name
     }
 
     override handleRowDescription(message: unknown, connection: PgConnection): void {
@@ -149,8 +127,10 @@ function extend(Query: QueryClass): PipelineQueryClass {
     }
 
     override handleCommandComplete(message: unknown, connection: PgConnection): void {
-      if (this.#isOwnTurn) super.handleCommandComplete(message, connection)
-      else this.other?.handleCommandComplete(message, connection)
+      if (this.other !== undefined) this.other.handleCommandComplete(message, connection)
+      else if (this.completed === this.deferred.length) {
+        super.handleCommandComplete(message, connection)
+      }
       this.#complete()
     }
 
@@ -159,45 +139,52 @@ function extend(Query: QueryClass): PipelineQueryClass {
     }
 
     override handleReadyForQuery(connection: PgConnection): void {
-      this.#bookTexts(connection)
+      this.#recordTexts(connection)
       for (const query of this.#takeOthers()) query.handleReadyForQuery(connection)
       super.handleReadyForQuery(connection)
     }
 
     override handleError(error: unknown, connection: PgConnection): void {
-      // pg's query reports a value that it can not serialise itself, and `submit` does so again
+      // pg's query reports a value that it cannot serialise, and `submit` does so again.
       if (connection instanceof MessageRecorder) return
       if (!this.written) return this.#refuse(error, connection)
-      this.#bookTexts(connection)
-      // with COMMIT among them nothing can be lost any more
+      this.#recordTexts(connection)
+      // If COMMIT is among them and all are complete, nothing can be lost any more.
       const all = this.deferred.length + 1 + this.others.length
       if (this.isWhole && this.completed === all) return this.handleReadyForQuery(connection)
-      // Which of the queries failed: 0 for its own, also where that was skipped behind a rider. If the
-      // connection is gone, all have: nobody knows what became of those that were complete.
-      const isTold = isServerError(error)
-      const failed = isTold ? Math.max(this.completed - this.deferred.length, 0) : 0
-      const isOwn = failed === 0
-      if (isOwn) this.failure = error
-      if (isOwn && this.ownName !== undefined) {
-        // the client forgets a name that fails, but could not see this one behind a rider
+      const failed = this.#failedQuery(error)
+      if (failed === 0 && this.ownName !== undefined) {
+        // The client deletes a name that fails, but this one may stand behind a command.
         delete connection.submittedNamedStatements[this.ownName]
       }
+      this.#failOthers(failed, error, connection)
+      if (failed === 0) super.handleError(error, connection)
+      else super.handleReadyForQuery(connection)
+    }
+
+    /**
+     * Which of the queries has failed: 0 for its own, also if it was skipped behind a command. With
+     * the connection all of them are lost, since nobody knows what became of the complete ones.
+     */
+    #failedQuery(error: unknown): number {
+      return isServerError(error) ? Math.max(this.completed - this.deferred.length, 0) : 0
+    }
+
+    #failOthers(failed: number, error: unknown, connection: PgConnection): void {
       const skipped: PgQuery[] = []
       this.#takeOthers().forEach((query, index) => {
         const at = index + 1
         if (at < failed) return query.handleReadyForQuery(connection)
         if (query.name !== undefined) delete connection.submittedNamedStatements[query.name]
-        if (isTold && at > failed) skipped.push(query)
+        if (at > failed && isServerError(error)) skipped.push(query)
         else query.handleError(error, connection)
       })
-      // The first error is the error: who waits for all of them hears of that first, whatever way the
-      // answer has through a layer.
-      if (skipped.length > 0) setImmediate(tellSkipped, skipped, error, connection)
-      if (isOwn) super.handleError(error, connection)
-      else super.handleReadyForQuery(connection)
+      // The others reject a turn later, however the first error travels through a layer, so that
+      // `Promise.all` rejects with the first error.
+      if (skipped.length > 0) setImmediate(skip, skipped, error, connection)
     }
 
-    /** Nothing was sent. The others are told only where they are not to be sent without it. */
+    /** Nothing was sent. The others are only rejected if they must not be sent without this query. */
     #refuse(error: unknown, connection: PgConnection): void {
       if (!this.isWhole) return super.handleError(error, connection)
       this.skipOthers(error, connection)
@@ -206,18 +193,18 @@ function extend(Query: QueryClass): PipelineQueryClass {
     }
 
     skipOthers(cause: unknown, connection: PgConnection): void {
-      tellSkipped(this.#takeOthers(), cause, connection)
+      skip(this.#takeOthers(), cause, connection)
     }
 
-    /** The client has booked each name that was parsed, but on the text of this query. */
-    #bookTexts({ parsedStatements }: PgConnection): void {
+    /** The client has recorded each name that was parsed with the text of this query. */
+    #recordTexts({ parsedStatements }: PgConnection): void {
       if (this.prepared === undefined) return
       for (const [name, text] of Object.entries(this.prepared)) {
         if (Object.hasOwn(parsedStatements, name)) parsedStatements[name] = text
       }
     }
 
-    /** The others, each of which is told once. */
+    /** The others, so that each is settled once. */
     #takeOthers(): readonly PgQuery[] {
       const { others } = this
       this.others = []
@@ -226,7 +213,7 @@ function extend(Query: QueryClass): PipelineQueryClass {
 
     override handleCopyInResponse(connection: PgConnection): void {
       super.handleCopyInResponse(connection)
-      // The server ignored the Sync that came while it waited for data, and waits for another.
+      // The server has ignored the Sync that came while it waited for data, and waits for another.
       if (this.requiresPreparation()) connection.sync()
     }
   }
@@ -236,7 +223,7 @@ function hasName({ name }: PgQuery): boolean {
   return name !== undefined
 }
 
-function tellSkipped(queries: readonly PgQuery[], cause: unknown, connection: PgConnection): void {
+function skip(queries: readonly PgQuery[], cause: unknown, connection: PgConnection): void {
   for (const query of queries) {
     query.handleError(new StatementSkippedError(query.text ?? '', cause), connection)
   }

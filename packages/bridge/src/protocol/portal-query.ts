@@ -3,13 +3,13 @@ import { type PipelineQuery, pipelineQueryClass } from './pipeline-query.ts'
 import { perClass } from './per-class.ts'
 import type { PgConnection, QueryClass, QueryResult } from './pg.ts'
 
-/** A query whose rows are fetched page by page, from a portal of the server. */
+/** A query whose rows are fetched in pages, from a portal of the server. */
 export interface Portal extends PipelineQuery {
-  /** What is sent when it is sent next. */
+  /** What is done when it is sent next. */
   step: 'open' | 'fetch' | 'close'
-  /** Whether the server has given its last row. */
+  /** Whether the server has sent the last row. */
   readonly isDone: boolean
-  /** What it has said at the end. */
+  /** The result without the rows, once the last row has come. */
   readonly answer: QueryResult | undefined
   /** Takes the rows of the last page. */
   takeRows(): unknown[]
@@ -20,8 +20,8 @@ type PortalClass = new (text: string, values: readonly unknown[], pageSize: numb
 let portals = 0
 
 /**
- * The class of portals for a client. Unlike pg-cursor, a portal ends every page with a Sync, so
- * other statements can run between two pages. In a transaction it survives that.
+ * The class of portals. Unlike pg-cursor, it ends every page with a Sync, so other statements can
+ * run between two pages. In a transaction the portal survives the Sync.
  *
  * Source: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY
  */
@@ -47,9 +47,7 @@ function extend(Query: QueryClass): PortalClass {
     }
 
     override submit(connection: PgConnection): Error | null {
-      if (this.step === 'open') {
-        return super.submit(connection) ?? null
-      }
+      if (this.step === 'open') return super.submit(connection) ?? null
       this.completed = 0
       this.onWrite?.()
       writeCommands(connection, this.deferred)
@@ -59,13 +57,13 @@ function extend(Query: QueryClass): PortalClass {
       return null
     }
 
-    /** The page is full. pg's own query would ask for the next one at once. */
+    /** The page is full. pg's query would ask for the next one at once. */
     override handlePortalSuspended(): void {}
 
     override handleCommandComplete(message: unknown, connection: PgConnection): void {
       if (this.completed < this.deferred.length)
         return super.handleCommandComplete(message, connection)
-      // pg's own query would send a Sync, which is sent already
+      // pg's query would send a Sync, which was sent with the page.
       this._result.addCommandComplete(message)
       this.isDone = true
     }

@@ -1,22 +1,20 @@
 import type { Frame } from '../transaction/frame.ts'
 import type { QueueEntry } from './queue-entry.ts'
 
-/** The statements of a batch on their way to the queue, which gives nothing out meanwhile. */
+/** Collects the statements of a batch in the queue, which sends nothing until all have come. */
 export class BatchCollector {
   readonly #frame: Frame
   readonly #onRelease: () => void
-  readonly #canPipeline: (entry: QueueEntry) => boolean
-  #onArrival: () => void = () => {}
-  /** Whether all that have come can leave together. */
+  #onArrival: (() => void) | undefined
+  /** Whether all statements that have come can be sent in one pipeline. */
   isWhole = true
 
-  constructor(frame: Frame, canPipeline: (entry: QueueEntry) => boolean, onRelease: () => void) {
+  constructor(frame: Frame, onRelease: () => void) {
     this.#frame = frame
-    this.#canPipeline = canPipeline
     this.#onRelease = onRelease
   }
 
-  /** Starts one, and tells whether it came to the queue, or has ended before. */
+  /** Starts an item. Resolves with true once its statement is queued, with false if it ends without one. */
   start(item: () => Promise<unknown>): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>()
     this.#onArrival = () => resolve(true)
@@ -25,14 +23,14 @@ export class BatchCollector {
     return promise
   }
 
-  /** One has come to the queue. */
+  /** Called for each entry that is queued. */
   note(entry: QueueEntry): void {
     if (!entry.frame?.isInside(this.#frame)) return
-    this.isWhole &&= this.#canPipeline(entry)
-    this.#onArrival()
+    this.isWhole &&= entry.isPipelinable
+    this.#onArrival?.()
   }
 
-  /** Lets go what has come. */
+  /** Lets the queue send what has come. */
   release(): void {
     this.#onRelease()
   }

@@ -1,9 +1,12 @@
 import type { PgClient } from '../protocol/pg.ts'
 
-/** How many milliseconds the server has to take a request to cancel. */
+/** How many milliseconds the server has to accept a CancelRequest. */
 const PATIENCE = 5_000
 
-/** The protocol connection of `pg`, as far as a request to cancel needs it. */
+/** After how many milliseconds a statement that still runs is cancelled again. */
+const AGAIN = 500
+
+/** The protocol connection of `pg`, as far as a CancelRequest needs it. */
 interface RequestConnection {
   readonly stream: { destroy(): void }
   on(event: string, listener: (error: Error) => void): void
@@ -13,10 +16,10 @@ interface RequestConnection {
 }
 
 /**
- * Asks the server to give up what a session runs now, on a connection of its own and with the key
- * that the session was given: behind a pooler this finds the right one, where a process id means
- * nothing. Resolves when the server has closed that connection, so that nothing which is sent later
- * can be hit. `stream` makes its socket, where the user's configuration does.
+ * Cancels what a session runs now. The request has a connection of its own and carries the key of
+ * the session, so it finds the session behind a pooler too, where pg_cancel_backend() would not.
+ * Resolves when the server has closed that connection: from then on the request cannot hit a later
+ * statement. `stream` makes the socket, if the user has configured that.
  *
  * Source: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS
  */
@@ -45,11 +48,47 @@ export async function requestCancel(client: PgClient, stream?: unknown): Promise
     connection.stream.destroy()
   }, PATIENCE)
   if (host.startsWith('/')) connection.connect(`${host}/.s.PGSQL.${port}`)
-  // a name may have several addresses; with TLS the certificate is for the name
+  // A name may have several addresses. With TLS the certificate is for the name.
   else connection.connect(port, (ssl ? undefined : client.connection.stream.remoteAddress) ?? host)
   try {
     await closed
   } finally {
     clearTimeout(timer)
+  }
+}
+
+/** The CancelRequests for one connection. */
+export class CancelRequests {
+  readonly #request: (reason: unknown) => Promise<void>
+  #timer: NodeJS.Timeout | undefined
+  /** Pending while a request is in flight: a statement that was sent now could be hit by it. */
+  inFlight: Promise<void> | undefined
+  /** Whether there will be another request. */
+  isRepeating = false
+
+  constructor(request: (reason: unknown) => Promise<void>) {
+    this.#request = request
+  }
+
+  /** Sends requests until `isOver`: one that arrives before the statement has no effect. */
+  start(reason: unknown, isOver: () => boolean): void {
+    this.stop()
+    this.inFlight ??= this.#request(reason).finally(() => {
+      this.inFlight = undefined
+      if (!isOver()) this.#repeat(reason, isOver)
+    })
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+    this.isRepeating = false
+  }
+
+  #repeat(reason: unknown, isOver: () => boolean): void {
+    this.isRepeating = true
+    this.#timer = setTimeout(() => {
+      this.isRepeating = false
+      if (!isOver()) this.start(reason, isOver)
+    }, AGAIN)
   }
 }

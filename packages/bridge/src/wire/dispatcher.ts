@@ -1,29 +1,29 @@
 import { setImmediate } from 'node:timers'
 import { notSent } from '../transaction/frame-errors.ts'
-import type { Frame } from '../transaction/frame.ts'
-import { CancelRequests } from './cancelling.ts'
 import type { ObservedQuery } from '../protocol/observed-query.ts'
 import type { PipelineQuery } from '../protocol/pipeline-query.ts'
-import { answerOf } from './idle.ts'
 import { acknowledged, isReadTimeout, type PgClient, type QueryResult } from '../protocol/pg.ts'
-import type { BatchCollector } from './batch-collector.ts'
-import { SendQueue, type DeferredCommand } from './send-queue.ts'
-import { Quiet } from './quiet.ts'
-import { type Done, type OnDeferredSent, QuerySender } from './query-sender.ts'
 import type { Settings } from '../settings.ts'
+import type { Frame } from '../transaction/frame.ts'
+import type { BatchCollector } from './batch-collector.ts'
+import { CancelRequests } from './cancel-request.ts'
+import { finishWatch } from './idle.ts'
+import type { IdleTimeout } from './idle-timeout.ts'
+import { type OnDeferredSent, QuerySender } from './query-sender.ts'
+import { type Payload, QueueEntry } from './queue-entry.ts'
+import { SendQueue } from './send-queue.ts'
 import type { Statement } from './statement.ts'
-import { watchStream } from './stream-timeout.ts'
-import { type Speak, QueueEntry } from './queue-entry.ts'
+import { streamTimeout } from './stream-timeout.ts'
 
-/** Who is told what happened on the wire. */
+/** Learns what happens on the wire of one connection. */
 export interface DispatcherObserver {
-  /** Control statements leave together with a statement, or with nothing. */
+  /** Deferred commands are sent, in front of a statement or alone. */
   onDeferredSent: OnDeferredSent
-  /** The session is to end now. */
+  /** The session must end now. */
   end(reason: Error): void
-  /** What is under way is not wanted any more. Resolves when that can hit nothing which is sent later. */
+  /** What is being answered must be cancelled. Resolves when no later statement can be hit. */
   onCancel(reason: unknown): Promise<void>
-  /** A trip has ended. Gives back its error, or one where the server is not where it should be. */
+  /** An entry is complete. Gives its error, or one if the server's transaction is not as expected. */
   onCompleted(
     frame: Frame | undefined,
     statement: Statement | undefined,
@@ -33,25 +33,24 @@ export interface DispatcherObserver {
 }
 
 /**
- * The queue of one physical connection: statements leave in the order in which they came, one trip
- * at a time, and control statements are held back to ride with the statement behind them.
+ * Sends what is queued on one physical connection, in order and one thing at a time. Deferred
+ * commands go in front of the next statement; statements of one transaction are pipelined.
  */
 export class Dispatcher {
-  readonly #client: PgClient
-  readonly sender: QuerySender
-  readonly #observer: DispatcherObserver
-  /** What waits: control statements are held back in it. */
   readonly queue = new SendQueue()
-  #current: QueueEntry | undefined
+  readonly sender: QuerySender
+  readonly #client: PgClient
+  readonly #observer: DispatcherObserver
   readonly #cancelRequests: CancelRequests
-  #landedAt = 0
-  readonly #quiet = new Quiet()
-  /** What stands in front leaves at the end of the tick. */
-  #isLeaving = false
-  /** What is issued together in a transaction leaves together. */
-  readonly #joins: boolean
-  readonly #turnTimeout: number
+  readonly #streamTimeout: IdleTimeout<QueueEntry>
+  readonly #pipelines: boolean
+  /** What is being answered. */
+  #current: QueueEntry | undefined
+  #completedAt = 0
+  /** The queue is sent at the end of this tick. */
+  #isScheduled = false
   #hasTimeouts = false
+  #becomesIdle: PromiseWithResolvers<void> | undefined
 
   constructor(
     client: PgClient,
@@ -59,244 +58,224 @@ export class Dispatcher {
     observer: DispatcherObserver,
     { lazy, turnTimeout }: Pick<Settings, 'lazy' | 'turnTimeout'>,
   ) {
-    this.#joins = lazy
-    this.#turnTimeout = turnTimeout
-    this.#cancelRequests = new CancelRequests((reason) => observer.onCancel(reason))
     this.#client = client
-    this.sender = new QuerySender(
-      client,
-      send,
-      (deferred) => observer.onDeferredSent(deferred),
-      (entry, error, result) => this.#settle(entry, error, result),
-      (items) => this.queue.putBack(items),
-      (reason) => observer.end(reason),
-    )
     this.#observer = observer
+    this.#pipelines = lazy
+    this.#cancelRequests = new CancelRequests((reason) => observer.onCancel(reason))
+    this.#streamTimeout = streamTimeout(
+      turnTimeout,
+      this.queue,
+      () => this.idleSince,
+      () => this.#current?.statement?.callSite,
+    )
+    this.sender = new QuerySender(client, send, this.queue, observer, (entry, error, result) =>
+      this.#report(entry, error, result),
+    )
   }
 
   /** Whether `pg` may give a statement up while it still runs. */
   get hasTimeouts(): boolean {
-    return this.#hasTimeouts || this.#timesOut
+    return this.#hasTimeouts || this.#clientTimesOut
   }
 
-  /** Whether the client gives up each statement after a time. */
-  get #timesOut(): boolean {
-    return Boolean(this.#client.connectionParameters?.query_timeout)
-  }
-
-  /** When something last happened here, as `performance.now()` tells it. */
+  /** When something last happened here, by `performance.now()`. */
   get idleSince(): number {
     if (this.stream !== undefined) return this.stream.suspendedAt
-    return this.#current ? performance.now() : this.#landedAt
+    return this.#current ? performance.now() : this.#completedAt
   }
 
-  /** What keeps the connection to itself between two of its pages. */
+  /** The stream that keeps the connection to itself and waits for its reader. */
   get stream(): ObservedQuery | undefined {
     return this.sender.stream
   }
 
-  /** Sends a statement behind all that is queued. `onSend` is called when it leaves. */
-  send(statement: Statement, frame: Frame | undefined, onSend?: () => void): Promise<QueryResult> {
-    this.#hasTimeouts ||= statement.hasTimeout
-    return this.#enqueue(new QueueEntry(frame, statement, onSend))
+  /** Whether nothing is queued or being answered. */
+  get isIdle(): boolean {
+    return this.#current === undefined && this.queue.entries.length === 0
   }
 
-  /** Lets `fn` send statements, one after the other, while nothing else is sent. */
-  converse(
+  /** Resolves once nothing is queued or being answered; `undefined` if that is so now. */
+  whenIdle(): Promise<void> | undefined {
+    if (this.isIdle) return undefined
+    this.#becomesIdle ??= Promise.withResolvers()
+    return this.#becomesIdle.promise
+  }
+
+  /** Sends a statement behind all that is queued. */
+  send(statement: Statement, frame: Frame | undefined, onSend?: () => void): Promise<QueryResult> {
+    return this.#enqueue(frame, { statement }, onSend)
+  }
+
+  /** Sends a query of the bridge's own, which can be sent more than once. */
+  sendQuery(query: PipelineQuery, frame: Frame, onSend?: () => void): Promise<QueryResult> {
+    return this.#enqueue(frame, { query }, onSend)
+  }
+
+  /** Runs `fn`, which sends statements for `statement`, while nothing else is sent. */
+  exchange(
     statement: Statement,
     fn: (send: (statement: Statement) => Promise<QueryResult>) => Promise<QueryResult>,
   ): Promise<QueryResult> {
-    this.#hasTimeouts ||= statement.hasTimeout
-    return this.#enqueue(
-      new QueueEntry(undefined, statement, undefined, async (deferred) => {
-        await this.#sendDeferred(deferred)
-        return fn((sent) => promised((done) => this.sender.query(sent, done)))
-      }),
-    )
+    const work = (): Promise<QueryResult> => fn((sent) => this.sender.request(sent))
+    return this.#enqueue(undefined, { statement, work })
   }
 
-  /** Lets nothing leave while the statements of a batch come. */
+  /** Sends the deferred commands, then runs `work`, which uses the client while nothing else does. */
+  runExclusively<T>(frame: Frame | undefined, work: () => Promise<T>): Promise<T> {
+    return this.#enqueue(frame, { work })
+  }
+
+  /** Sends nothing while the statements of a batch come. */
   collect(frame: Frame): BatchCollector {
-    return this.queue.collect(frame, this.#canPipeline, () => this.#leaveSoon())
+    return this.queue.collect(frame, () => this.#sendSoon())
   }
 
-  /** Has the server give up what is under way, if that belongs to the frame. */
+  /** Cancels what is being answered, if it belongs to the frame. */
   cancel(frame: Frame, reason: unknown): void {
     const { frame: current, statement } = this.#current ?? {}
     if (current?.isInside(frame) && !statement?.undoes) this.#cancel(reason)
   }
 
-  /** Sends a query of the bridge's own, which can be sent more than once. */
-  carry(pipelineQuery: PipelineQuery, frame: Frame, onSend?: () => void): Promise<QueryResult> {
-    const sendPipeline: Speak = (deferred) =>
-      promised((done) => this.sender.sendPipeline(pipelineQuery, deferred, done, onSend))
-    return this.#enqueue(new QueueEntry(frame, undefined, onSend, sendPipeline))
-  }
-
-  /** Sends what is held back, then lets `fn` speak to the client while nothing else does. */
-  bindHandle<T>(frame: Frame | undefined, fn: () => Promise<T>): Promise<T> {
-    const speak: Speak = async (deferred) => {
-      await this.#sendDeferred(deferred)
-      return fn()
-    }
-    const entry = new QueueEntry(frame, undefined, undefined, speak)
-    entry.hasOwnStack = true
-    return this.#enqueue(entry)
-  }
-
-  async #sendDeferred(deferred: readonly DeferredCommand[]): Promise<void> {
-    if (deferred.length > 0)
-      await promised((done) => this.sender.pipeline(deferred, undefined, done))
-  }
-
   /**
-   * Takes all of a frame that is over out of the queue. What would take it back has nothing left to
-   * do. Of a `failure` to open it who waits for all hears first.
+   * Removes the queued entries of a frame that has ended. A queued ROLLBACK or RELEASE resolves:
+   * there is nothing left to undo. If the frame could not be opened, because of `failure`, the rest
+   * reject one turn later, so that `Promise.all` rejects with the cause.
    */
   drop(frame: Frame, failure?: unknown): void {
     frame.failure ??= failure
     for (const entry of this.queue.drop(frame)) {
-      const refuse = (): void => entry.refuse(notSent(entry.frame ?? frame))
-      if (entry.statement?.undoes) this.#settle(entry, undefined, acknowledged(''))
-      else if (failure === undefined) refuse()
-      else setImmediate(refuse)
+      const reject = (): void => entry.reject(notSent(entry.frame ?? frame))
+      if (entry.statement?.undoes) this.#report(entry, undefined, acknowledged(''))
+      else if (failure === undefined) reject()
+      else setImmediate(reject)
     }
-    this.#tellQuiet()
+    this.#notifyIdle()
   }
 
-  /** Refuses everything that waits: the connection is gone. */
+  /** Rejects all entries: the connection is gone. */
   dropAll(error: unknown): void {
-    for (const entry of this.queue.dropAll()) entry.refuse(error)
-    this.#tellQuiet()
+    for (const entry of this.queue.dropAll()) entry.reject(error)
+    this.#notifyIdle()
   }
 
-  /** Whether anything of the frame is under way, or waits. */
+  /** Whether anything of the frame is queued or being answered. */
   concerns(frame: Frame): boolean {
     return this.#current?.frame?.isInside(frame) === true || this.queue.hasEntriesOf(frame)
   }
 
-  /** Resolves once no statement is queued or under way; `undefined` where that is so now. */
-  quiet(): Promise<void> | undefined {
-    return this.isQuiet ? undefined : this.#quiet.wait()
+  /** Whether the client gives each statement up after a time. */
+  get #clientTimesOut(): boolean {
+    return Boolean(this.#client.connectionParameters?.query_timeout)
   }
 
-  /** Whether no statement is queued or under way. */
-  get isQuiet(): boolean {
-    return this.#current === undefined && !this.queue.hasEntries
-  }
-
-  #enqueue<T>(entry: QueueEntry): Promise<T> {
-    const signal = entry.statement?.signal
+  #enqueue<T>(frame: Frame | undefined, payload: Payload, onSend?: () => void): Promise<T> {
+    const { statement } = payload
+    const signal = statement?.signal
     if (signal?.aborted) return Promise.reject(signal.reason)
-    if (this.sender.observed !== undefined) entry.waits()
-    // it will leave in a callback of pg, or of another's tick
-    if (this.#current !== undefined || this.queue.hasEntries) entry.keepContext()
+    if (statement?.hasTimeout) this.#hasTimeouts = true
+    const pipelines = this.#pipelines && !this.#client.connectionParameters?.query_timeout
+    const entry = new QueueEntry(frame, payload, onSend, pipelines)
+    if (this.#current !== undefined || this.queue.entries.length > 0) {
+      // It will be sent in a callback of pg, or in the tick of another entry.
+      entry.keepContext()
+      if (this.sender.observed !== undefined) entry.noteWait()
+    }
     this.queue.push(entry)
     if (signal !== undefined) this.#watch(entry, signal)
-    this.#leaveSoon()
+    this.#sendSoon()
     return entry.answer as Promise<T>
   }
 
-  /** Takes a trip out of the queue when it is not wanted any more, or ends it under way. */
+  /** Removes an entry from the queue when its signal is aborted, or cancels it. */
   #watch(entry: QueueEntry, signal: AbortSignal): void {
     const onAbort = (): void => {
       if (this.#current === entry) return this.#cancel(signal.reason)
       if (!this.queue.remove(entry)) return
-      entry.refuse(signal.reason)
-      this.#tellQuiet()
+      entry.reject(signal.reason)
+      this.#notifyIdle()
     }
     signal.addEventListener('abort', onAbort, { once: true })
   }
 
   #cancel(reason: unknown): void {
     const entry = this.#current
-    const isAnswered = answerOf(this.#client)
-    this.#cancelRequests.start(reason, () => this.#current !== entry && isAnswered())
-  }
-
-  /** Tells a trip what the server has answered. */
-  #settle(entry: QueueEntry, error: unknown, result?: QueryResult): void {
-    const { frame, statement } = entry
-    const failure = this.#observer.onCompleted(frame, statement, error, result)
-    if (error !== undefined) entry.fail(error)
-    else if (failure === undefined) entry.resolve(result)
-    else entry.refuse(failure)
-  }
-
-  /** The trip is over, as soon as nothing is on its way to the server that would hit the next one. */
-  #complete(entry: QueueEntry, error: unknown, result?: QueryResult): void {
-    // a stream can end twice: when it is left, and when its session ends for that
-    if (this.#current !== entry) return
-    const { underWay } = this.#cancelRequests
-    if (underWay !== undefined) {
-      void underWay.then(() => this.#complete(entry, error, result))
-      return
-    }
-    this.#settle(entry, error, result)
-    this.#current = undefined
-    if (!isReadTimeout(error)) this.#cancelRequests.stop()
-    this.#landedAt = performance.now()
-    this.#leaveSoon()
-    this.#tellQuiet()
+    const isFinished = finishWatch(this.#client)
+    this.#cancelRequests.start(reason, () => this.#current !== entry && isFinished())
   }
 
   /**
-   * Lets go what stands in front. What may leave together with others waits for the end of the tick:
-   * whatever the program issues together has come by then, through whichever layer.
+   * Sends the first entry. If later ones may be pipelined with it, it waits for the end of the tick:
+   * by then everything has come that the program sends together, through whichever layer.
    */
-  #leaveSoon(): void {
-    if (this.#current !== undefined || this.#isLeaving) return
-    if (!this.#joins || !this.queue.mayPipeline) return this.#leave()
-    this.#isLeaving = true
-    process.nextTick(this.#leaveNow)
+  #sendSoon(): void {
+    if (this.#current !== undefined || this.#isScheduled) return
+    const [first] = this.queue.entries
+    if (first === undefined) return
+    if (!this.#pipelines || !first.mayGather) return this.#sendNext()
+    this.#isScheduled = true
+    process.nextTick(this.#sendScheduled)
   }
 
-  readonly #leaveNow = (): void => {
-    this.#isLeaving = false
-    this.#leave()
+  readonly #sendScheduled = (): void => {
+    this.#isScheduled = false
+    if (this.#current === undefined) this.#sendNext()
   }
 
-  #leave(): void {
-    if (this.#current !== undefined) return
-    const next = this.queue.shift()
-    if (next === undefined) return
-    const { deferred, entry } = next
-    const others = this.#canPipeline(entry) ? this.queue.shiftWhile(this.#canPipeline) : NONE
+  #sendNext(): void {
+    const entry = this.queue.shift()
+    if (entry === undefined) return
+    const others = entry.isPipelinable ? this.queue.shiftPipelinable() : NONE
     this.#current = entry
-    const complete: Done = (error, result) => {
-      // a transaction must not wait for what it will not keep
-      const isHere = this.#current === entry && entry.frame !== undefined
-      if (isHere && isReadTimeout(error)) this.#cancel(error)
-      this.#complete(entry, error, result)
-    }
-    entry.run(() => {
-      if (entry.speak === undefined) this.sender.send(entry, deferred, others, complete)
-      else
-        entry.speak(deferred).then((result) => complete(undefined, result as QueryResult), complete)
-    })
-    if (!entry.statement?.isSubmittable) return
-    watchStream(this.#turnTimeout, this.queue, entry, () => {
-      if (this.#current !== entry) return undefined
-      return this.stream === undefined ? performance.now() : this.idleSince
+    if (entry.caller === undefined) this.#send(entry, others)
+    else entry.caller.runInAsyncScope(() => this.#send(entry, others))
+    if (entry.statement?.isSubmittable && this.#current === entry) this.#streamTimeout.start()
+  }
+
+  #send(entry: QueueEntry, others: readonly QueueEntry[]): void {
+    this.sender.send(entry, others, (error, result) => {
+      if (error === undefined || error === null) this.#complete(entry, undefined, result)
+      else this.#fail(entry, error)
     })
   }
 
-  /** Whether a trip can be one of several, before one Sync: in a transaction one failure dooms the rest anyway. */
-  readonly #canPipeline = ({ frame, statement }: QueueEntry): boolean =>
-    this.#joins && frame !== undefined && !this.#timesOut && !!statement?.isPipelinable
+  #fail(entry: QueueEntry, error: unknown): void {
+    // pg has given this statement up. In a transaction it is cancelled: ROLLBACK would wait for it.
+    const isCurrent = this.#current === entry && entry.frame !== undefined
+    if (isCurrent && isReadTimeout(error)) this.#cancel(error)
+    this.#complete(entry, error)
+  }
 
-  #tellQuiet(): void {
-    if (this.isQuiet) this.#quiet.tell()
+  /** Completes the current entry. Waits for a CancelRequest in flight: it could hit the next statement. */
+  #complete(entry: QueueEntry, error: unknown, result?: QueryResult): void {
+    // A stream can end twice: when it is left, and when its session ends because of that.
+    if (this.#current !== entry) return
+    const { inFlight, isRepeating } = this.#cancelRequests
+    if (inFlight !== undefined) {
+      void inFlight.then(() => this.#complete(entry, error, result))
+      return
+    }
+    this.#report(entry, error, result)
+    this.#current = undefined
+    if (isRepeating && !isReadTimeout(error)) this.#cancelRequests.stop()
+    if (entry.statement?.isSubmittable) this.#streamTimeout.stop()
+    this.#completedAt = performance.now()
+    this.#sendSoon()
+    this.#notifyIdle()
+  }
+
+  /** Settles an entry with what the server has answered. */
+  #report(entry: QueueEntry, error: unknown, result?: QueryResult): void {
+    const failure = this.#observer.onCompleted(entry.frame, entry.statement, error, result)
+    if (error !== undefined) entry.fail(error)
+    else if (failure === undefined) entry.resolve(result)
+    else entry.reject(failure)
+  }
+
+  #notifyIdle(): void {
+    if (this.#becomesIdle === undefined || !this.isIdle) return
+    this.#becomesIdle.resolve()
+    this.#becomesIdle = undefined
   }
 }
 
 const NONE: readonly QueueEntry[] = []
-
-function promised(start: (done: Done) => void): Promise<QueryResult> {
-  return new Promise((resolve, reject) => {
-    start((error, result) => {
-      if (error === undefined) resolve(result as QueryResult)
-      else reject(error)
-    })
-  })
-}

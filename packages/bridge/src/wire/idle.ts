@@ -1,23 +1,23 @@
 import type { PgClient } from '../protocol/pg.ts'
 
-/** Whether the server waits for the next statement; what has closed will say nothing more. */
+/** Whether the server waits for the next statement. A closed connection counts as idle. */
 function isIdle(client: PgClient): boolean {
   return client.readyForQuery !== false || client.connection.stream.destroyed === true
 }
 
 /**
- * Gives back whether the server is done with what it runs now, which may run on when `pg` has given it
- * up. What the client is busy with behind that is another's.
+ * Gives a function that says whether the server has finished what it runs now. That may go on after
+ * `pg` has given it up. What the client is busy with afterwards does not count.
  */
-export function answerOf(client: PgClient): () => boolean {
-  let isAnswered = isIdle(client)
-  client.connection.once('readyForQuery', () => (isAnswered = true))
-  return () => isAnswered || isIdle(client)
+export function finishWatch(client: PgClient): () => boolean {
+  let isFinished = isIdle(client)
+  client.connection.once('readyForQuery', () => (isFinished = true))
+  return () => isFinished || isIdle(client)
 }
 
 /**
- * Waits until the server is ready for the next statement; `undefined` where it is now. PostgreSQL
- * sends an error first and the status byte behind it, often in another packet.
+ * Resolves when the server is ready for the next statement; `undefined` if it is ready now.
+ * PostgreSQL sends an error first and the status byte behind it, often in another packet.
  */
 export function whenIdle(client: PgClient): Promise<void> | undefined {
   if (isIdle(client)) return undefined

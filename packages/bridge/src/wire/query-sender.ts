@@ -1,7 +1,9 @@
 import type { Readable } from 'node:stream'
-import { ObservedQuery, leftStream } from '../protocol/observed-query.ts'
+import { baseQueryClass } from '../protocol/base-query.ts'
+import { CopyGuard } from '../protocol/copy-guard.ts'
+import { leftStream, ObservedQuery } from '../protocol/observed-query.ts'
 import { type PipelineQuery, pipelineQueryClass } from '../protocol/pipeline-query.ts'
-import { singleQueryClass, pipelinedQueryClass } from '../protocol/single-query.ts'
+import { pipelinedQueryClass } from '../protocol/pipelined-query.ts'
 import {
   acknowledged,
   type PgClient,
@@ -10,53 +12,54 @@ import {
   type QueryResult,
   type Submittable,
 } from '../protocol/pg.ts'
-import { QueueGuard } from '../protocol/copy-guard.ts'
-import type { DeferredCommand } from './send-queue.ts'
-import type { Statement } from './statement.ts'
+import type { DeferredCommand } from './deferred-command.ts'
 import type { QueueEntry } from './queue-entry.ts'
+import type { SendQueue } from './send-queue.ts'
+import type { Statement } from './statement.ts'
 
-/** Told when control statements leave. Gives back who is told of the landing. */
+/** Called when deferred commands are sent. Gives a function that is called when they are answered. */
 export type OnDeferredSent = (
   deferred: readonly DeferredCommand[],
 ) => (completed: number, error?: unknown) => void
 
-/** Told how something went on the wire. */
+/** Called with the answer, as `pg` calls back: `error` is null or undefined after a success. */
 export type Done = (error: unknown, result?: QueryResult) => void
 
-/** Speaks to the client: one call is one trip. */
+/** What the sender needs to be told or done while it sends. */
+interface SenderObserver {
+  onDeferredSent: OnDeferredSent
+  /** The session must end now. */
+  end(reason: Error): void
+}
+
+/** Sends one thing after the other to the client of `pg`, each as a query of the bridge's own. */
 export class QuerySender {
   readonly #client: PgClient
   readonly #send: PgClient['query']
-  readonly #onDeferredSent: OnDeferredSent
-  readonly #putBack: (items: readonly (DeferredCommand | QueueEntry)[]) => void
-  readonly #end: (reason: Error) => void
-  readonly #settle: (entry: QueueEntry, error: unknown, result?: QueryResult) => void
-  readonly #guard: QueueGuard
-  /** What keeps the connection to itself until it is done. */
+  readonly #queue: SendQueue
+  readonly #observer: SenderObserver
+  readonly #report: (entry: QueueEntry, error: unknown, result?: QueryResult) => void
+  readonly #guard: CopyGuard
+  /** The query that keeps the connection to itself until its end. */
   observed: ObservedQuery | undefined
 
-  /**
-   * `settle` is told of the trips that go along with others; `putBack` takes what was refused before
-   * anything of it was sent; `end` ends the session.
-   */
+  /** `report` is called with the answers to the entries that are pipelined behind the first one. */
   constructor(
     client: PgClient,
     send: PgClient['query'],
-    onDeferredSent: OnDeferredSent,
-    settle: (entry: QueueEntry, error: unknown, result?: QueryResult) => void,
-    putBack: (items: readonly (DeferredCommand | QueueEntry)[]) => void,
-    end: (reason: Error) => void,
+    queue: SendQueue,
+    observer: SenderObserver,
+    report: (entry: QueueEntry, error: unknown, result?: QueryResult) => void,
   ) {
-    this.#end = end
     this.#client = client
-    this.#guard = new QueueGuard(client)
     this.#send = send
-    this.#onDeferredSent = onDeferredSent
-    this.#settle = settle
-    this.#putBack = putBack
+    this.#queue = queue
+    this.#observer = observer
+    this.#report = report
+    this.#guard = new CopyGuard(client)
   }
 
-  /** What keeps the connection to itself between two of its pages. */
+  /** The query that keeps the connection to itself, while it waits for its reader. */
   get stream(): ObservedQuery | undefined {
     return this.observed?.isSuspended ? this.observed : undefined
   }
@@ -66,66 +69,79 @@ export class QuerySender {
     return (this.#client.constructor as unknown as { Query: QueryClass }).Query
   }
 
-  /** Sends the statement of a trip, with what rides in front of it and what goes along behind it. */
-  send(
-    entry: QueueEntry,
-    deferred: readonly DeferredCommand[],
-    others: readonly QueueEntry[],
-    done: Done,
-  ): void {
+  /** Sends an entry with the deferred commands in front of it and the others behind it. */
+  send(entry: QueueEntry, others: readonly QueueEntry[], done: Done): void {
+    const { query, work, deferred, onSend } = entry
+    const statement = work === undefined ? entry.statement : undefined
+    const isAlone = deferred.length === 0 && others.length === 0
     try {
-      this.#dispatch(entry, deferred, others, done)
+      if (query !== undefined) this.#sendPipeline(query, deferred, NONE, done, onSend)
+      else if (!isAlone && statement?.takesDeferred) {
+        const pipelineQuery = this.#pipelineQueryOf(statement)
+        this.#sendPipeline(pipelineQuery, deferred, others, done, onSend)
+      } else if (statement?.isSubmittable && ObservedQuery.isLeft(statement.config)) {
+        // Nobody would read it, so it is not sent.
+        this.#queue.putBack(deferred, NONE)
+        done(undefined, acknowledged(''))
+      } else if (isAlone) this.#sendAlone(entry, done)
+      else this.#sendInFront(deferred, entry, done)
     } catch (error) {
       done(error)
     }
   }
 
-  #dispatch(
-    entry: QueueEntry,
-    deferred: readonly DeferredCommand[],
-    others: readonly QueueEntry[],
-    done: Done,
-  ): void {
-    const { onSend } = entry
-    const statement = entry.statement as Statement
-    const alone = (): void => {
-      onSend?.()
-      this.query(statement, done)
+  /** Sends a statement alone. */
+  query(statement: Statement, done: Done): void {
+    if (statement.isSubmittable) return this.#observe(statement, done)
+    let query: PgQuery
+    try {
+      query = new (baseQueryClass(this.queryClass))(statement.config, statement.values)
+    } catch (error) {
+      return done(error)
     }
-    const isAlone = deferred.length === 0 && others.length === 0
-    if (!isAlone && statement.takesDeferred) {
-      return this.pipeline(deferred, statement, done, onSend, others)
+    statement.query = query
+    query.callback = done as PgQuery['callback']
+    this.#submit(query, done)
+  }
+
+  /** Sends a statement alone, and gives its answer. */
+  request(statement: Statement): Promise<QueryResult> {
+    const { promise, resolve, reject } = Promise.withResolvers<QueryResult>()
+    this.query(statement, (error, result) => {
+      if (error === undefined || error === null) resolve(result as QueryResult)
+      else reject(error)
+    })
+    return promise
+  }
+
+  #sendAlone({ statement, work, onSend }: QueueEntry, done: Done): void {
+    onSend?.()
+    if (work !== undefined) void this.#run(work, done)
+    else if (statement !== undefined) this.query(statement, done)
+  }
+
+  async #run(work: () => Promise<unknown>, done: Done): Promise<void> {
+    let result: unknown
+    try {
+      result = await work()
+    } catch (error) {
+      return done(error)
     }
-    if (statement.isSubmittable && ObservedQuery.isLeft(statement.config)) {
-      // nobody will read it: it is not sent
-      this.#putBack(deferred)
-      return done(undefined, acknowledged(''))
-    }
-    if (isAlone) return alone()
-    this.pipeline(deferred, undefined, (error) => {
-      if (error === undefined) alone()
+    done(undefined, result as QueryResult)
+  }
+
+  /** Sends the deferred commands before an entry that cannot be pipelined with them. */
+  #sendInFront(deferred: readonly DeferredCommand[], entry: QueueEntry, done: Done): void {
+    // An empty text is a statement too, which the server answers without a command tag.
+    const query = new (pipelineQueryClass(this.queryClass))('')
+    this.#sendPipeline(query, deferred, NONE, (error) => {
+      if (error === undefined) this.#sendAlone(entry, done)
       else done(error)
     })
   }
 
-  /** Sends a statement as it is, alone. */
-  query(statement: Statement, done: Done): void {
-    if (statement.isSubmittable) return this.#carry(statement, done)
-    let query: PgQuery
-    try {
-      // the server's error counts, whatever a type parser has thrown before
-      query = new (singleQueryClass(this.queryClass))(statement.config, statement.values)
-    } catch (error) {
-      return done(error)
-    }
-    statement.pipelineQuery = query
-    // a name first, as where frames open: else V8 keeps it, and what it refers to, for long
-    const answered: PgQuery['callback'] = (error, result) => done(error ?? undefined, result)
-    query.callback = answered
-    this.#submit(query, done)
-  }
-
-  #carry(statement: Statement, done: Done): void {
+  /** Sends a query that speaks the protocol itself. */
+  #observe(statement: Statement, done: Done): void {
     const { config, callSite } = statement
     const observed = new ObservedQuery(config as Submittable, callSite, (error) => {
       if (this.observed === observed) this.observed = undefined
@@ -136,110 +152,100 @@ export class QuerySender {
     once?.call(config, 'close', () => {
       if (this.observed !== observed || !ObservedQuery.isLeft(config)) return
       const left = leftStream()
-      this.#end(left)
+      this.#observer.end(left)
       done(left)
     })
     statement.isDelivered = true
     this.#submit(observed, done)
   }
 
-  /** Sends a statement, or nothing, with what rides in front of it and what goes along behind it. */
-  pipeline(
-    deferred: readonly DeferredCommand[],
-    statement: Statement | undefined,
-    done: Done,
-    onSend?: () => void,
-    others: readonly QueueEntry[] = NONE,
-  ): void {
+  #pipelineQueryOf(statement: Statement): PipelineQuery {
     const PipelineQuery = pipelineQueryClass(this.queryClass)
-    // an empty text is a statement too: the server answers it with nothing
-    const pipelineQuery = new PipelineQuery(statement?.config ?? '', statement?.values)
-    if (statement !== undefined) statement.pipelineQuery = pipelineQuery
-    if (others.length > 0)
-      pipelineQuery.others = others.map((entry) => this.#pipelinedQueryOf(entry))
-    this.sendPipeline(pipelineQuery, deferred, done, onSend, others)
+    const query = new PipelineQuery(statement.config, statement.values)
+    statement.query = query
+    return query
   }
 
-  /** The query of a trip that goes along with another. */
+  /** The query of an entry that is pipelined behind another. */
   #pipelinedQueryOf(entry: QueueEntry): PgQuery {
     const { statement } = entry
     const { binary, _types } = this.#client
     const PipelinedQuery = pipelinedQueryClass(this.queryClass)
-    const part = new PipelinedQuery(statement?.config, statement?.values)
-    // as `Client.query` does for what it is given
-    if (binary) part.binary ||= true
-    part._result._types ??= _types
+    const query = new PipelinedQuery(statement?.config, statement?.values)
+    // Client.query() does the same for the query that it is given.
+    if (binary) query.binary ||= true
+    query._result._types ??= _types
+    // V8 puts a function literal that is assigned to a property into old space, and keeps it until
+    // a full collection. So functions are assigned through variables.
     const answered: PgQuery['callback'] = (error, result) => {
-      this.#settle(entry, error ?? undefined, result)
+      this.#report(entry, error ?? undefined, result)
     }
-    part.callback = answered
-    if (statement !== undefined) statement.pipelineQuery = part
-    return part
+    query.callback = answered
+    if (statement !== undefined) statement.query = query
+    return query
   }
 
-  /** Sends a query of the bridge's own, with the same. */
-  sendPipeline(
-    pipelineQuery: PipelineQuery,
+  #sendPipeline(
+    query: PipelineQuery,
     deferred: readonly DeferredCommand[],
+    others: readonly QueueEntry[],
     done: Done,
     onSend?: () => void,
-    others: readonly QueueEntry[] = NONE,
   ): void {
-    let onCompletion: ReturnType<OnDeferredSent> | undefined
+    if (others.length > 0) {
+      query.others = others.map((entry) => this.#pipelinedQueryOf(entry))
+      query.isWhole = others.some(({ statement }) => statement?.endsBatch)
+    }
+    query.deferred = deferred
+    let onAnswer: ReturnType<OnDeferredSent> | undefined
     const onWrite = (): void => {
       this.#guard.stop()
-      onCompletion = this.#onDeferredSent(deferred)
+      onAnswer = this.#observer.onDeferredSent(deferred)
       onSend?.()
-      // but for those that could not be written
-      for (const { onSend: onOtherSend, statement } of others) {
-        if (pipelineQuery.others.some((part) => part === statement?.pipelineQuery)) onOtherSend?.()
-      }
+      for (const other of others) if (isIn(query, other)) other.onSend?.()
     }
-    pipelineQuery.onWrite = onWrite
-    pipelineQuery.deferred = deferred.length === 0 ? NONE : deferred.map((command) => command.sql)
-    if (others.length > 0)
-      pipelineQuery.isWhole = others.some(({ statement }) => statement?.endsBatch)
-    let isCompleted = false
-    const complete: Done = (error, result) => {
-      if (isCompleted) return
-      isCompleted = true
+    query.onWrite = onWrite
+    let isComplete = false
+    const complete: Done = (reason, result) => {
+      if (isComplete) return
+      isComplete = true
       this.#guard.stop()
-      if (onCompletion === undefined) this.#keepBack(pipelineQuery, deferred, others, error)
-      else onCompletion(pipelineQuery.completed, error)
+      const error = reason ?? undefined
+      if (onAnswer === undefined) this.#putBack(query, deferred, others, error)
+      else onAnswer(query.completed, error)
       done(error, result)
     }
-    const answered: PgQuery['callback'] = (error, result) => complete(error ?? undefined, result)
-    pipelineQuery.callback = answered
-    this.#guard.expect(pipelineQuery)
-    this.#submit(pipelineQuery, complete)
+    query.callback = complete as PgQuery['callback']
+    this.#guard.expect(query)
+    this.#submit(query, complete)
   }
 
-  /** Nothing of a flight was written: what was with it waits for the next statement. */
-  #keepBack(
-    pipelineQuery: PipelineQuery,
+  /** Nothing was written: the rest of the pipeline waits for the next statement. */
+  #putBack(
+    query: PipelineQuery,
     deferred: readonly DeferredCommand[],
     others: readonly QueueEntry[],
     error: unknown,
   ): void {
-    const isLost = pipelineQuery.isWhole && error !== undefined
-    this.#putBack(isLost ? deferred : [...deferred, ...others])
-    if (isLost) pipelineQuery.skipOthers(error, this.#client.connection)
-  }
-
-  async #await(answer: Promise<unknown>, query: Submittable, complete: Done): Promise<void> {
-    try {
-      const result = await answer
-      if (result !== query && result !== undefined) complete(undefined, result as QueryResult)
-    } catch (error) {
-      complete(error)
-    }
+    const isLost = query.isWhole && error !== undefined
+    this.#queue.putBack(deferred, isLost ? NONE : others)
+    if (isLost) query.skipOthers(error, this.#client.connection)
   }
 
   #submit(query: Submittable, done: Done): void {
     try {
       const answer = this.#send.call(this.#client, query)
-      // of a client whose `query` somebody has wrapped, and that answers itself
+      // A client whose query() somebody has wrapped may answer by itself.
       if (answer instanceof Promise) void this.#await(answer, query, done)
+    } catch (error) {
+      done(error)
+    }
+  }
+
+  async #await(answer: Promise<unknown>, query: Submittable, done: Done): Promise<void> {
+    try {
+      const result = await answer
+      if (result !== query && result !== undefined) done(undefined, result as QueryResult)
     } catch (error) {
       done(error)
     }
@@ -247,3 +253,8 @@ export class QuerySender {
 }
 
 const NONE: readonly never[] = []
+
+/** Whether an entry is written with a query: one whose values cannot be serialised is not. */
+function isIn(query: PipelineQuery, { statement }: QueueEntry): boolean {
+  return query.others.some((other) => other === statement?.query)
+}

@@ -1,83 +1,94 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { Frame } from '../transaction/frame.ts'
 import { type CallSite, callSiteHere } from '../transaction/call-site.ts'
+import type { PipelineQuery } from '../protocol/pipeline-query.ts'
 import type { QueryResult } from '../protocol/pg.ts'
-import type { DeferredCommand } from './send-queue.ts'
 import { rejectWithCallerStack } from './caller-stack.ts'
+import type { DeferredCommand } from './deferred-command.ts'
 import type { Statement } from './statement.ts'
 
-/** Speaks to the client while nothing else does. Takes what rides in front along. */
-export type Speak = (deferred: readonly DeferredCommand[]) => Promise<unknown>
+/** What an entry sends. */
+export interface Payload {
+  readonly statement?: Statement
+  /** A query of the bridge's own, which can be sent more than once. */
+  readonly query?: PipelineQuery
+  /** Sends by itself while nothing else does. */
+  readonly work?: () => Promise<unknown>
+}
 
-/** What goes over the wire in one trip: a statement, or somebody who speaks to the client directly. */
+const NONE: readonly DeferredCommand[] = []
+
+/** One thing that waits to be sent, or is being answered. */
 export class QueueEntry {
   readonly frame: Frame | undefined
   readonly statement: Statement | undefined
-  /** Called when it leaves. */
+  readonly query: PipelineQuery | undefined
+  readonly work: (() => Promise<unknown>) | undefined
+  /** Called when it is sent. */
   readonly onSend: (() => void) | undefined
-  readonly speak: Speak | undefined
-  /** What its sender is told. */
+  /** Sent in front of it. */
+  deferred: readonly DeferredCommand[] = NONE
+  /** Whether it can be pipelined with others. */
+  readonly isPipelinable: boolean
+  /** Whether later entries may be pipelined with it: it is in a transaction and is no control command. */
+  readonly mayGather: boolean
   readonly answer: Promise<unknown>
-  /** When and where it was asked for, where something was in its way that may stay there. */
+  readonly #resolve: (result: unknown) => void
+  readonly #reject: (error: unknown) => void
+  /** When it began to wait behind a stream, by `performance.now()`. */
   since = 0
+  /** Where the user's code asked for it, if it waits behind a stream. */
   asked: CallSite | undefined
-  /** Its errors come from code that speaks to the client itself, with traces of their own. */
-  hasOwnStack = false
-  #caller: AsyncResource | undefined
-  #resolve!: (result: unknown) => void
-  #reject!: (error: unknown) => void
+  /** The async context of the caller, if the entry is sent in another one. */
+  caller: AsyncResource | undefined
 
+  /** `pipelines`: whether statements of one transaction are pipelined at all. */
   constructor(
     frame: Frame | undefined,
-    statement: Statement | undefined,
-    onSend?: () => void,
-    speak?: Speak,
+    { statement, query, work }: Payload,
+    onSend: (() => void) | undefined,
+    pipelines: boolean,
   ) {
     this.frame = frame
     this.statement = statement
+    this.query = query
+    this.work = work
     this.onSend = onSend
-    this.speak = speak
-    this.answer = new Promise((resolve, reject) => {
-      this.#resolve = resolve
-      this.#reject = reject
-    })
+    this.isPipelinable =
+      pipelines && frame !== undefined && statement !== undefined && statement.isPipelinable
+    this.mayGather =
+      frame !== undefined && (statement?.command === undefined || statement.endsBatch)
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    this.answer = promise
+    this.#resolve = resolve
+    this.#reject = reject
   }
 
-  /** Whether it is a control command, with which nothing leaves together. */
-  get isAlone(): boolean {
-    return this.statement?.command !== undefined && !this.statement.endsBatch
-  }
-
-  /** Notes that it waits behind what keeps the connection to itself. */
-  waits(): void {
+  /** Notes since when and from where it waits behind a stream. */
+  noteWait(): void {
     this.since = performance.now()
     this.asked = callSiteHere()
   }
 
-  /** Keeps the async context of who asks, for what is called of theirs when it leaves later. */
+  /** Keeps the async context of the caller, in which the user's code is called when it is sent. */
   keepContext(): void {
-    // takes a small part of the time of AsyncLocalStorage.snapshot(), which binds a function to it
-    this.#caller = new AsyncResource('shared-connection')
-  }
-
-  /** Runs `fn` in the context that was kept, if it was. */
-  run(fn: () => void): void {
-    if (this.#caller === undefined) fn()
-    else this.#caller.runInAsyncScope(fn)
+    // This takes a small part of the time of AsyncLocalStorage.snapshot(), which binds a function.
+    this.caller = new AsyncResource('shared-connection')
   }
 
   resolve(result: QueryResult | undefined): void {
     this.#resolve(result)
   }
 
-  /** Tells that it was not sent. */
-  refuse(error: unknown): void {
+  /** Rejects with the error as it is. */
+  reject(error: unknown): void {
     this.#reject(error)
   }
 
-  /** Tells what has become of it on the wire. */
+  /** Rejects with an error of the wire. Its stack leads to the caller, unless the caller's own code threw it. */
   fail(error: unknown): void {
-    if (this.hasOwnStack) this.#reject(error)
+    const isOfCaller = this.work !== undefined && this.statement === undefined
+    if (isOfCaller) this.#reject(error)
     else this.#resolve(rejectWithCallerStack(error))
   }
 }

@@ -1,42 +1,39 @@
 import type { Frame } from '../transaction/frame.ts'
 import { BatchCollector } from './batch-collector.ts'
-import { QueueEntry } from './queue-entry.ts'
+import { type DeferredCommand, opens } from './deferred-command.ts'
+import type { QueueEntry } from './queue-entry.ts'
 
-/** A control statement that waits for the next real statement, to ride in front of it. */
-export interface DeferredCommand {
-  /** `set` narrows the savepoint that was opened in front of it. */
-  readonly op: 'begin' | 'savepoint' | 'set' | 'release'
-  readonly sql: string
-  readonly frame: Frame
-}
-
-/** What waits on one connection: trips, and the control statements that ride with the trip behind them. */
+/** What waits on one connection: the entries, each with the deferred commands in front of it. */
 export class SendQueue {
-  readonly #items: (DeferredCommand | QueueEntry)[] = []
+  readonly #entries: QueueEntry[] = []
+  /** The entries in the order in which they are sent. */
+  readonly entries: readonly QueueEntry[] = this.#entries
+  /** The commands behind all entries: they wait for the next one. */
+  #deferred: DeferredCommand[] = []
   #collector: BatchCollector | undefined
 
-  /** Whether a trip waits. */
-  get hasEntries(): boolean {
-    return this.#items.some(isEntry)
-  }
-
-  /** Whether a trip of the frame, or of one inside it, waits. */
+  /** Whether an entry of the frame, or of one inside it, waits. */
   hasEntriesOf(frame: Frame): boolean {
-    return this.#items.some((item) => isEntry(item) && item.frame?.isInside(frame))
+    return this.#entries.some((entry) => entry.frame?.isInside(frame))
   }
 
-  push(item: DeferredCommand | QueueEntry): void {
-    this.#items.push(item)
-    if (isEntry(item)) this.#collector?.note(item)
+  push(entry: QueueEntry): void {
+    if (this.#deferred.length > 0) {
+      entry.deferred = this.#deferred
+      this.#deferred = []
+    }
+    this.#entries.push(entry)
+    this.#collector?.note(entry)
   }
 
-  /** Gives nothing out while the statements of a batch come; `onRelease` is told of the end. */
-  collect(
-    frame: Frame,
-    canPipeline: (entry: QueueEntry) => boolean,
-    onRelease: () => void,
-  ): BatchCollector {
-    this.#collector = new BatchCollector(frame, canPipeline, () => {
+  /** Holds a command back until an entry is pushed behind it. */
+  defer(command: DeferredCommand): void {
+    this.#deferred.push(command)
+  }
+
+  /** Gives nothing out until the collector is released, which calls `onRelease`. */
+  collect(frame: Frame, onRelease: () => void): BatchCollector {
+    this.#collector = new BatchCollector(frame, () => {
       this.#collector = undefined
       onRelease()
     })
@@ -47,100 +44,91 @@ export class SendQueue {
     return this.#collector !== undefined
   }
 
-  /** Takes out the first trip, with the control statements in front of it. */
-  shift():
-    | { readonly entry: QueueEntry; readonly deferred: readonly DeferredCommand[] }
-    | undefined {
-    if (this.isCollecting) return undefined
-    const at = this.#items.findIndex(isEntry)
-    if (at === -1) return undefined
-    const deferred = at === 0 ? NONE : (this.#items.splice(0, at) as DeferredCommand[])
-    return { deferred, entry: this.#items.shift() as QueueEntry }
+  /** Takes out the first entry, unless a batch is being collected. */
+  shift(): QueueEntry | undefined {
+    return this.#collector === undefined ? this.#entries.shift() : undefined
   }
 
-  /** Takes out the trips in front, as long as `goesAlong` holds and no control statement is between. */
-  shiftWhile(canPipeline: (entry: QueueEntry) => boolean): QueueEntry[] {
-    const end = this.#items.findIndex((item) => !isEntry(item) || !canPipeline(item))
-    return this.#items.splice(0, end === -1 ? this.#items.length : end) as QueueEntry[]
+  /** Takes out the first entries that can be pipelined with one another without a command between them. */
+  shiftPipelinable(): readonly QueueEntry[] {
+    let end = 0
+    for (const { isPipelinable, deferred } of this.#entries) {
+      if (!isPipelinable || deferred.length > 0) break
+      end++
+    }
+    return end === 0 ? NONE : this.#entries.splice(0, end)
   }
 
-  /** Whether others may leave together with what stands in front: in a transaction, but for its end. */
-  get mayPipeline(): boolean {
-    const [first] = this.#items
-    return first?.frame !== undefined && !(isEntry(first) && first.isAlone)
+  /** Puts back, at the front, what was refused before anything was written. */
+  putBack(deferred: readonly DeferredCommand[], entries: readonly QueueEntry[]): void {
+    this.#entries.unshift(...entries)
+    const [first] = this.#entries
+    if (first === undefined) this.#deferred.unshift(...deferred)
+    else first.deferred = [...deferred, ...first.deferred]
   }
 
-  /** Puts back what was refused before anything of it was sent. */
-  putBack(items: readonly (DeferredCommand | QueueEntry)[]): void {
-    this.#items.unshift(...items)
-  }
-
-  /** Takes one trip out; tells whether it was there. */
+  /** Takes out an entry. Gives false if it was not in the queue. */
   remove(entry: QueueEntry): boolean {
-    const at = this.#items.indexOf(entry)
-    if (at !== -1) this.#items.splice(at, 1)
+    return this.#take((each) => each === entry).length > 0
+  }
+
+  /** Whether the command that opens the frame has not been sent yet, deferred or not. */
+  holdsOpening(frame: Frame): boolean {
+    const holds = (command: DeferredCommand): boolean => opens(command, frame)
+    if (this.#deferred.some(holds)) return true
+    return this.#entries.some(
+      (entry) =>
+        entry.deferred.some(holds) || (entry.frame === frame && entry.statement?.opens === true),
+    )
+  }
+
+  /**
+   * Removes the command that opens a frame and all commands behind it. Gives false if it was sent,
+   * or if an entry waits behind it.
+   */
+  forget(frame: Frame): boolean {
+    const at = this.#deferred.findIndex((command) => opens(command, frame))
+    if (at !== -1) this.#deferred.length = at
     return at !== -1
   }
 
-  /** Whether the command that opens the frame has not left yet, deferred or not. */
-  holdsOpening(frame: Frame): boolean {
-    const isOpening = (item: DeferredCommand | QueueEntry): boolean =>
-      item.frame === frame && (isEntry(item) ? item.statement?.opens === true : OPENS[item.op])
-    return this.#items.some(isOpening)
-  }
-
-  /** Forgets a frame whose opening waits and in which no trip does, with all that was opened in it. */
-  forget(frame: Frame): boolean {
-    const at = this.#opening(frame)
-    if (at === -1 || this.#items.slice(at).some(isEntry)) return false
-    this.#items.splice(at)
-    return true
-  }
-
-  /** Drops the releases that wait at the end: what comes next makes them pointless. */
+  /** Removes the RELEASE commands at the end: the command that comes next makes them pointless. */
   dropReleases(inside: Frame): void {
-    while (this.#items.length > 0) {
-      const last = this.#items.at(-1)
-      if (last === undefined || isEntry(last) || last.op !== 'release') return
-      if (!last.frame.isInside(inside)) return
-      this.#items.pop()
+    for (;;) {
+      const last = this.#deferred.at(-1)
+      if (last?.op !== 'release' || !last.frame.isInside(inside)) return
+      this.#deferred.pop()
     }
   }
 
-  /** Takes out everything of the frame and of those inside it; gives the trips. */
+  /** Removes all entries and commands of a frame and of those inside it. Gives the entries. */
   drop(frame: Frame): QueueEntry[] {
-    const dropped = this.#items.filter((item) => item.frame?.isInside(frame))
-    const kept = this.#items.filter((item) => !dropped.includes(item))
-    this.#items.splice(0, this.#items.length, ...kept)
-    return dropped.filter(isEntry)
+    const isOthers = (command: DeferredCommand): boolean => !command.frame.isInside(frame)
+    for (const entry of this.#entries) entry.deferred = entry.deferred.filter(isOthers)
+    this.#deferred = this.#deferred.filter(isOthers)
+    return this.#take((entry) => entry.frame?.isInside(frame) === true)
   }
 
-  /** Takes out the trips of which it holds. */
-  take(holds: (entry: QueueEntry) => boolean): QueueEntry[] {
-    const taken = this.#items.filter((item) => isEntry(item) && holds(item)) as QueueEntry[]
-    for (const entry of taken) this.remove(entry)
+  /** Removes everything. Gives the entries. */
+  dropAll(): QueueEntry[] {
+    this.#deferred = []
+    return this.#entries.splice(0)
+  }
+
+  /** Takes entries out. The commands in front of them go to the entry behind. */
+  #take(isTaken: (entry: QueueEntry) => boolean): QueueEntry[] {
+    const taken: QueueEntry[] = []
+    let orphaned: readonly DeferredCommand[] = []
+    for (const entry of this.#entries.splice(0)) {
+      const deferred = orphaned.length > 0 ? [...orphaned, ...entry.deferred] : entry.deferred
+      const isOut = isTaken(entry)
+      orphaned = isOut ? deferred : []
+      if (!isOut) entry.deferred = deferred
+      ;(isOut ? taken : this.#entries).push(entry)
+    }
+    this.#deferred.unshift(...orphaned)
     return taken
   }
-
-  /** Takes out everything; gives the trips. */
-  dropAll(): QueueEntry[] {
-    return this.#items.splice(0).filter(isEntry)
-  }
-
-  #opening(frame: Frame): number {
-    return this.#items.findIndex((item) => item.frame === frame && !isEntry(item) && OPENS[item.op])
-  }
 }
 
-const NONE: readonly DeferredCommand[] = []
-
-const OPENS: { readonly [O in DeferredCommand['op']]: boolean } = {
-  begin: true,
-  savepoint: true,
-  set: false,
-  release: false,
-}
-
-function isEntry(item: DeferredCommand | QueueEntry): item is QueueEntry {
-  return item instanceof QueueEntry
-}
+const NONE: readonly QueueEntry[] = []

@@ -24,116 +24,104 @@ const CONFIG_KEYS = [
   'query_timeout',
 ]
 
+const NO_PARAMETERS: readonly unknown[] = []
+
 type Callback = (error: unknown, result?: QueryResult) => void
 
 /** One call of `query`, in any of the forms that `pg` takes. */
 export class Statement {
   readonly layer: Layer
+  /** What `pg` is given. Never null or undefined: the caller has refused those as `pg` does. */
   config: string | QueryConfig | Submittable
   readonly values: unknown[] | undefined
   readonly callback: Callback | undefined
-  /** What the text does to the transaction; nothing for any other SQL. */
+  readonly text: string
+  /** The name of a prepared statement. */
+  name: string | undefined
+  readonly parameters: readonly unknown[]
+  /** The configuration is a query that speaks the protocol itself, such as a cursor. */
+  readonly isSubmittable: boolean
+  /** It has a `query_timeout` of its own. */
+  readonly hasTimeout: boolean
+  /** What the text does to the transaction; `undefined` for any other SQL. */
   readonly command: ControlCommand | undefined
-  /** Whether there can only be one command in it. */
+  /** The text is known to contain only one command. */
   readonly #isSingle: boolean
-  /** The COMMIT that leaves with the statements of a batch. */
+  /** The COMMIT that is pipelined with the statements of a batch. */
   endsBatch = false
-  /** What carries it, where that is the bridge's own query. */
-  pipelineQuery: PgQuery | undefined
-  /** Where the user's call is, where it is known. */
+  /** The bridge's own query that was sent for it. */
+  query: PgQuery | undefined
+  /** Where the user's code asked for it, if that is known. */
   callSite: CallSite | undefined
-  /** Aborted by who does not want it any more, while it waits or runs. */
+  /** Aborts the statement, whether it waits or runs. */
   signal: AbortSignal | undefined
-  /** A query that speaks the protocol itself was handed to the client, which tells it of errors. */
+  /** The client was given a query that speaks the protocol itself, and reports errors to that. */
   isDelivered = false
 
   constructor(layer: Layer, config: unknown, values?: unknown, callback?: unknown) {
+    const given = config as string | QueryConfig | Submittable
+    const isText = typeof given === 'string'
+    const { submit, query_timeout: timeout } = given as Partial<Submittable & QueryConfig>
     this.layer = layer
-    this.config = config as string | QueryConfig | Submittable
-    // it may leave later: what the caller does with its objects until then is not about it
-    const isKept = layer === 'pg'
-    this.values = Array.isArray(values) ? (isKept ? values.slice() : values) : undefined
-    if (isKept) this.#keep()
-    const inConfig = isKept ? this.#callbackIn(config) : undefined
-    this.callback = (callback || (typeof values === 'function' ? values : inConfig)) as
-      | Callback
-      | undefined
-    const { text } = this
-    // with values or a name the protocol guarantees one command
-    const isGuaranteed = this.parameters.length > 0 || this.name !== undefined
-    this.#isSingle = isGuaranteed || !text.includes(';')
-    this.command = controlCommand(text, this.#isSingle)
-  }
+    this.isSubmittable = typeof submit === 'function'
+    this.hasTimeout = Boolean(timeout)
+    // The statement may be sent later, and the users of pg may change their objects until then.
+    const isCopied = layer === 'pg'
+    this.config =
+      isCopied && typeof given === 'object' && !this.isSubmittable ? copyOf(given) : given
+    this.values = Array.isArray(values) ? (isCopied ? values.slice() : values) : undefined
+    this.callback = (callback ||
+      (typeof values === 'function' ? values : isCopied && callbackIn(given, this.isSubmittable)) ||
+      undefined) as Callback | undefined
 
-  get text(): string {
-    if (typeof this.config === 'string') return this.config
-    // pg-query-stream keeps its text on its cursor
-    return this.config?.text ?? (this.config as { cursor?: Submittable })?.cursor?.text ?? ''
-  }
-
-  /** The name of a prepared statement. */
-  get name(): string | undefined {
-    return typeof this.config === 'string' ? undefined : (this.config as QueryConfig)?.name
+    this.text = isText ? given : textOf(given)
+    this.name = isText ? undefined : (given as QueryConfig).name
+    this.parameters = this.values ?? valuesIn(this.config as QueryConfig)
+    // The extended protocol, which values and names need, takes one command only.
+    const isExtended = this.parameters.length > 0 || this.name !== undefined
+    this.#isSingle = isExtended || !this.text.includes(';')
+    this.command = controlCommand(this.text, this.#isSingle)
   }
 
   /** Sends it under another name. */
   rename(name: string): void {
-    // a query that speaks the protocol itself is who has to be answered
+    this.name = name
+    // A query that speaks the protocol itself receives the answer, so it cannot be copied.
     if (this.isSubmittable) Object.assign(this.config, { name })
     else this.config = { ...copyOf(this.config as QueryConfig), name }
   }
 
-  #keep(): void {
-    if (typeof this.config === 'object' && !this.isSubmittable) this.config = copyOf(this.config)
-  }
-
-  /** The callback in a plain configuration: a query that speaks the protocol itself calls its own. */
-  #callbackIn(config: unknown): unknown {
-    if (typeof config === 'string' || this.isSubmittable) return undefined
-    return (config as { callback?: unknown }).callback || undefined
-  }
-
-  get parameters(): readonly unknown[] {
-    const { values } = this.config as QueryConfig
-    // pg refuses any other kind of values itself
-    return this.values ?? (Array.isArray(values) ? values : [])
-  }
-
-  get isSubmittable(): boolean {
-    return typeof (this.config as Partial<Submittable>)?.submit === 'function'
-  }
-
-  /** Whether control statements can ride with it: one command, sent by `pg` itself. */
+  /** Whether deferred commands can be sent in front of it: it is one command, sent by `pg` itself. */
   get takesDeferred(): boolean {
-    // what is fetched page by page asks for its pages itself
+    // pg fetches pages by messages of its own, each with a Sync.
     const isPaged = Boolean((this.config as QueryConfig).rows)
     return !this.isSubmittable && !isPaged && (this.#isSingle || isOneCommand(this.text))
   }
 
-  /**
-   * The command tag that the server has answered with. It is known before the answer is complete,
-   * and stays so if the connection breaks in between.
-   */
-  get tag(): string | undefined {
-    return this.pipelineQuery?._result.command ?? undefined
-  }
-
-  /** Whether it may leave together with others, before one Sync: one command, of which `pg` only wants the answer. */
+  /** Whether it can be pipelined with others before one Sync. */
   get isPipelinable(): boolean {
-    const isAlone = this.isSubmittable || this.hasTimeout || this.signal !== undefined
-    if (isAlone || (this.command !== undefined && !this.endsBatch)) return false
+    const isSpecial = this.isSubmittable || this.hasTimeout || this.signal !== undefined
+    if (isSpecial || (this.command !== undefined && !this.endsBatch)) return false
     return this.takesDeferred && !leavesAlone(this.text)
   }
 
-  /** What the server has said, where it has failed with an error of another. */
-  said(error: unknown): unknown {
-    return isReadTimeout(error) ? undefined : this.pipelineQuery?.failure
-  }
-
-  /** Whether nothing of it has to be known but the answer, where it stands outside any transaction. */
+  /** Whether it can be sent outside a transaction without a queue. */
   get isPlain(): boolean {
     const isSpecial = this.isSubmittable || this.hasTimeout || this.signal !== undefined
     return !isSpecial && this.name === undefined
+  }
+
+  /**
+   * The command tag of the server's answer. It is known before the answer is complete, and remains
+   * if the connection breaks in between.
+   */
+  get tag(): string | undefined {
+    return this.query?._result.command ?? undefined
+  }
+
+  /** The server's error, where `error` is another one: that of a type parser which threw first. */
+  serverErrorBehind(error: unknown): unknown {
+    return isReadTimeout(error) ? undefined : this.query?.failure
   }
 
   /** Whether it opens a frame. */
@@ -142,15 +130,26 @@ export class Statement {
     return kind === 'begin' || kind === 'savepoint'
   }
 
-  /** Whether it takes a frame back, or keeps a savepoint: not to be cancelled with that. */
+  /** Whether it ends a frame other than by COMMIT. It is not cancelled along with the frame. */
   get undoes(): boolean {
     const kind = this.command?.kind
     return kind === 'rollback' || kind === 'rollback-to' || kind === 'release'
   }
+}
 
-  get hasTimeout(): boolean {
-    return Boolean((this.config as QueryConfig).query_timeout)
-  }
+function textOf(config: QueryConfig | Submittable): string {
+  // pg-query-stream has its text on its cursor.
+  return config.text ?? (config as { cursor?: Submittable }).cursor?.text ?? ''
+}
+
+function valuesIn({ values }: QueryConfig): readonly unknown[] {
+  // pg refuses values of any other kind.
+  return Array.isArray(values) ? values : NO_PARAMETERS
+}
+
+/** The callback in a plain configuration. A query that speaks the protocol itself calls its own. */
+function callbackIn(config: unknown, isSubmittable: boolean): unknown {
+  return isSubmittable ? undefined : (config as { callback?: unknown }).callback
 }
 
 function copyOf(given: object): QueryConfig {

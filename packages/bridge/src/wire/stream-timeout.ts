@@ -1,29 +1,36 @@
-import { behindStream } from './behind-stream.ts'
-import type { SendQueue } from './send-queue.ts'
+import { TurnTimeoutError } from '../errors.ts'
+import { linesOf, type CallSite } from '../transaction/call-site.ts'
+import { IdleTimeout } from './idle-timeout.ts'
 import type { QueueEntry } from './queue-entry.ts'
+import type { SendQueue } from './send-queue.ts'
 
 /**
- * Ends what waits behind a stream while nothing happens on that: its reader may be what waits.
- * `idleSince` tells since when that is so, and nothing once the stream is over.
+ * Rejects the entries that wait behind a stream while nothing happens on it: the code that reads
+ * the stream may be what awaits them. `stream` gives the call site of the stream.
  */
-export function watchStream(
+export function streamTimeout(
   timeout: number,
   queue: SendQueue,
-  stream: QueueEntry,
-  idleSince: () => number | undefined,
-): void {
-  if (timeout === 0) return
-  const look = (): void => {
-    const idle = idleSince()
-    if (idle === undefined) return
-    // timers may fire a fraction of a millisecond early
-    const waited = performance.now() - timeout + 1
-    for (const entry of queue.take(({ since }) => Math.max(since, idle) <= waited)) {
-      const callSite = stream.statement?.callSite
-      entry.refuse(behindStream('for a turn on the connection', timeout, entry.asked, callSite))
-    }
-    setTimeout(look, timeout / 2).unref()
-  }
-  // nothing waits for the clock of a stream that is over
-  setTimeout(look, timeout).unref()
+  idleSince: () => number,
+  stream: () => CallSite | undefined,
+): IdleTimeout<QueueEntry> {
+  return new IdleTimeout(timeout, queue.entries, idleSince, (entry) => {
+    queue.remove(entry)
+    entry.reject(behindStream('for a turn on the connection', timeout, entry.asked, stream()))
+  })
+}
+
+/** The error for a wait for `what` that cannot end before a stream does. */
+export function behindStream(
+  what: string,
+  timeout: number,
+  asked: CallSite | undefined,
+  stream: CallSite | undefined,
+): TurnTimeoutError {
+  return new TurnTimeoutError(
+    `waited ${what}, and nothing happened for ${timeout} ms, since a stream keeps a connection to itself until its end. ` +
+      'Does the code that reads it await what is waiting? ' +
+      `A stream of Kysely in a transaction lets others query between two pages. The wait was asked for\n${linesOf(asked ?? {})}\n` +
+      `and the stream began\n${linesOf(stream ?? {})}`,
+  )
 }
