@@ -43,13 +43,15 @@ export class Dispatcher {
   readonly #observer: DispatcherObserver
   readonly #cancelRequests: CancelRequests
   readonly #streamTimeout: IdleTimeout<QueueEntry>
+  /** Statements of one transaction are pipelined. */
   readonly #pipelines: boolean
+  /** `pg` may give a statement up while it still runs. */
+  hasTimeouts: boolean
   /** What is being answered. */
   #current: QueueEntry | undefined
   #completedAt = 0
   /** The queue is sent at the end of this tick. */
   #isScheduled = false
-  #hasTimeouts = false
   #becomesIdle: PromiseWithResolvers<void> | undefined
 
   constructor(
@@ -60,7 +62,9 @@ export class Dispatcher {
   ) {
     this.#client = client
     this.#observer = observer
-    this.#pipelines = lazy
+    this.hasTimeouts = Boolean(client.connectionParameters?.query_timeout)
+    // A pipeline is one query to the client, which would give all its statements up after that time.
+    this.#pipelines = lazy && !this.hasTimeouts
     this.#cancelRequests = new CancelRequests((reason) => observer.onCancel(reason))
     this.#streamTimeout = streamTimeout(
       turnTimeout,
@@ -71,11 +75,6 @@ export class Dispatcher {
     this.sender = new QuerySender(client, send, this.queue, observer, (entry, error, result) =>
       this.#report(entry, error, result),
     )
-  }
-
-  /** Whether `pg` may give a statement up while it still runs. */
-  get hasTimeouts(): boolean {
-    return this.#hasTimeouts || this.#clientTimesOut
   }
 
   /** When something last happened here, by `performance.now()`. */
@@ -163,18 +162,12 @@ export class Dispatcher {
     return this.#current?.frame?.isInside(frame) === true || this.queue.hasEntriesOf(frame)
   }
 
-  /** Whether the client gives each statement up after a time. */
-  get #clientTimesOut(): boolean {
-    return Boolean(this.#client.connectionParameters?.query_timeout)
-  }
-
   #enqueue<T>(frame: Frame | undefined, payload: Payload, onSend?: () => void): Promise<T> {
     const { statement } = payload
     const signal = statement?.signal
     if (signal?.aborted) return Promise.reject(signal.reason)
-    if (statement?.hasTimeout) this.#hasTimeouts = true
-    const pipelines = this.#pipelines && !this.#client.connectionParameters?.query_timeout
-    const entry = new QueueEntry(frame, payload, onSend, pipelines)
+    if (statement?.hasTimeout) this.hasTimeouts = true
+    const entry = new QueueEntry(frame, payload, onSend, this.#pipelines)
     if (this.#current !== undefined || this.queue.entries.length > 0) {
       // It will be sent in a callback of pg, or in the tick of another entry.
       entry.keepContext()
