@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import {
-  isEnded,
+  ENDED,
   type Phase,
-  phaseAfter,
   type PhaseEvent,
 } from '../../packages/bridge/src/transaction/phase.ts'
+import { TransactionStack } from '../../packages/bridge/src/transaction/stack.ts'
+import { scoped } from './make-frame.ts'
 
 const EVENTS = [
   'end',
@@ -38,12 +39,15 @@ describe.each(rows)('a frame that is %s', (phase, row) => {
   test.each(EVENTS.map((event, at) => [event, followers[at]] as const))(
     'is after "%s" %s',
     (event, follower) => {
-      expect(phaseAfter(phase, event)).toBe(follower)
+      const frame = new TransactionStack().push(scoped)
+      frame.phase = phase
+      frame.transition(event)
+      expect(frame.phase).toBe(follower)
     },
   )
 })
 
 test('a frame has ended when it is none of open, ending and committing', () => {
-  const ended = rows.map(([phase]) => phase).filter(isEnded)
+  const ended = rows.map(([phase]) => phase).filter((phase) => ENDED[phase])
   expect(ended).toEqual(['committed', 'released', 'rolled-back', 'lost', 'unknown'])
 })

@@ -227,8 +227,7 @@ export class Session implements DispatcherObserver {
     if (statement !== undefined && result !== undefined) this.names.hasAnswered(statement, result)
     if (frame?.ended) return undefined
     const drift = findDrift(this.client, this.stack, this.dispatcher.queue)
-    const { root } = this.stack
-    if (drift !== undefined && root !== undefined) this.#endUnknown(root, drift)
+    if (drift !== undefined) this.#endUnknown(drift)
     return drift
   }
 
@@ -286,7 +285,9 @@ export class Session implements DispatcherObserver {
   }
 
   /** Somebody has ended the transaction behind the bridge. */
-  #endUnknown(root: Frame, drift: Error): void {
+  #endUnknown(drift: Error): void {
+    const { root } = this.stack
+    if (root === undefined) return
     for (const frame of this.stack.frames) frame.failure ??= drift
     this.stack.end(root, 'unknown')
     this.turns.advance(notSent)

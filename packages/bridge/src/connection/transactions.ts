@@ -177,9 +177,9 @@ export class Transactions {
       await this.rollback(frame, layer)
       throw failure
     }
-    session.stack.end(frame, outcome)
     // The loss of the connection may have ended the frame before the answer did.
-    frame.transition(outcome)
+    if (frame.ended) frame.transition(outcome)
+    else session.stack.end(frame, outcome)
     const returned = finish(session, frame, outcome, failure)
     if (returned !== undefined) await returned
     const first = failure === undefined ? undefined : { error: failure }

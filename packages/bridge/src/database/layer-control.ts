@@ -66,9 +66,10 @@ function layerControl(
  * Whether a command ends the transaction of the lease. A controlled transaction ends with COMMIT and
  * ROLLBACK; its savepoints are marks like any other.
  */
-function ends({ joined, kind, transaction }: Lease, command: ControlCommand): boolean {
-  if (joined !== undefined) return true
-  if (transaction === undefined || ('chain' in command && command.chain)) return false
+function ends({ kind, transaction }: Lease, command: ControlCommand): boolean {
+  if (transaction === undefined) return false
+  if (transaction.role === 'participant') return true
+  if ('chain' in command && command.chain) return false
   return kind === 'block' || command.kind === 'commit' || command.kind === 'rollback'
 }
 

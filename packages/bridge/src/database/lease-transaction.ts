@@ -44,13 +44,12 @@ export async function begin(
 
 /** Commits the transaction of a lease: COMMIT or RELEASE, or nothing where the lease has joined it. */
 export async function commit(lease: Lease): Promise<QueryResult> {
-  const { connection, joined, layer, opened } = lease
-  if (joined !== undefined) {
-    leave(lease, joined)
-    return answerOf(joined)
-  }
-  if (opened === undefined) return acknowledged('COMMIT')
-  return connection.transactions.commit(opened, layer)
+  const { connection, layer, transaction } = lease
+  if (transaction === undefined) return acknowledged('COMMIT')
+  const { frame, role } = transaction
+  if (role === 'owner') return connection.transactions.commit(frame, layer)
+  leave(lease, frame)
+  return answerOf(frame)
 }
 
 /**
@@ -58,15 +57,14 @@ export async function commit(lease: Lease): Promise<QueryResult> {
  * owns it will roll it back.
  */
 export async function rollback(lease: Lease): Promise<QueryResult> {
-  const { connection, joined, layer, opened } = lease
-  if (joined !== undefined) {
-    joined.markRollbackOnly(joined.blockError?.error)
-    joined.blockError = undefined
-    leave(lease, joined)
-    return acknowledged('ROLLBACK')
-  }
-  if (opened === undefined) return acknowledged('ROLLBACK')
-  return connection.transactions.rollback(opened, layer)
+  const { connection, layer, transaction } = lease
+  if (transaction === undefined) return acknowledged('ROLLBACK')
+  const { frame, role } = transaction
+  if (role === 'owner') return connection.transactions.rollback(frame, layer)
+  frame.markRollbackOnly(frame.blockError?.error)
+  frame.blockError = undefined
+  leave(lease, frame)
+  return acknowledged('ROLLBACK')
 }
 
 /** Lets a block work in the frame that is open, instead of opening one. */

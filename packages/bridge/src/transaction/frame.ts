@@ -2,7 +2,7 @@ import type { FrameState, Outcome } from '../outcome.ts'
 import type { TransactionModes } from '../sql/control-command.ts'
 import type { CallSite } from './call-site.ts'
 import { HookList } from './hooks.ts'
-import { isEnded, type Phase, phaseAfter, type PhaseEvent } from './phase.ts'
+import { ENDED, type Phase, type PhaseEvent, TRANSITIONS } from './phase.ts'
 import type { ScopeNode } from './scope-node.ts'
 
 /** Who speaks on the connection: a query layer, plain `pg`, or the bridge itself. */
@@ -105,7 +105,7 @@ export class Frame {
 
   /** Moves it to the phase that follows `event`. */
   transition(event: PhaseEvent): void {
-    this.phase = phaseAfter(this.phase, event)
+    this.phase = TRANSITIONS[this.phase][event] ?? this.phase
   }
 
   /** ROLLBACK TO has taken back all its work, its modes included. It stays open. */
@@ -143,7 +143,7 @@ export class Frame {
 
   /** Whether it has ended, however it ended. */
   get ended(): boolean {
-    return isEnded(this.phase)
+    return ENDED[this.phase]
   }
 
   /** A block works in it from now on. */

@@ -29,8 +29,8 @@ const ENDS: Row = {
   unknown: 'unknown',
 }
 
-/** An event that is not listed for a phase leaves it as it is. */
-const TRANSITIONS: { readonly [P in Phase]: Row } = {
+/** The phase that follows each event in each phase. An event that is not listed changes nothing. */
+export const TRANSITIONS: { readonly [P in Phase]: Row } = {
   open: { ...ENDS, end: 'ending', commit: 'committing' },
   ending: { ...ENDS, reopen: 'open', commit: 'committing' },
   committing: { ...ENDS, 'commit-failed': 'ending' },
@@ -42,12 +42,8 @@ const TRANSITIONS: { readonly [P in Phase]: Row } = {
   unknown: {},
 }
 
-/** The phase that follows when `event` happens in `phase`. */
-export function phaseAfter(phase: Phase, event: PhaseEvent): Phase {
-  return TRANSITIONS[phase][event] ?? phase
-}
-
-const ENDED: { readonly [P in Phase]: boolean } = {
+/** Whether a frame in that phase has left the stack. */
+export const ENDED: { readonly [P in Phase]: boolean } = {
   open: false,
   ending: false,
   committing: false,
@@ -56,9 +52,4 @@ const ENDED: { readonly [P in Phase]: boolean } = {
   'rolled-back': true,
   lost: true,
   unknown: true,
-}
-
-/** Whether a frame in that phase has left the stack. */
-export function isEnded(phase: Phase): phase is EndPhase {
-  return ENDED[phase]
 }
