@@ -1,9 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import {
-  ENDED,
-  type Phase,
-  type PhaseEvent,
-} from '../../packages/bridge/src/transaction/phase.ts'
+import { ENDED, type Phase, type PhaseEvent } from '../../packages/bridge/src/transaction/phase.ts'
 import { TransactionStack } from '../../packages/bridge/src/transaction/stack.ts'
 import { scoped } from './make-frame.ts'
 

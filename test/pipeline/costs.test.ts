@@ -109,7 +109,7 @@ describe('the async store of the package', () => {
   // Kysely's driver does not pass on its caller. So the store is read each time that it calls the
   // bridge: for a provider, a client, a connection, a query, a release. `run` reads it, too.
   test('is read once for each call of Kysely outside a transaction', async () => {
-    expect(await readsOf(app, byKysely)).toBe(5 + 2)
+    expect(await readsOf(app, byKysely)).toBe(4 + 2)
     expect(await app.rows()).toEqual(['a'])
   })
 
@@ -118,7 +118,7 @@ describe('the async store of the package', () => {
     await app.shared.transaction(async () => {
       reads = await readsOf(app, byKysely)
     })
-    expect(reads).toBe(5 + 1)
+    expect(reads).toBe(4 + 1)
   })
 
   test("is read once for each call of Kysely's trx", async () => {

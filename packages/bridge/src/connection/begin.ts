@@ -54,7 +54,7 @@ export async function beginSavepoint(
   // A callback API numbers its own handles only, whatever the other layer has opened: the depth decides.
   const asked = options.scoped ? undefined : options.name
   const name = asked ?? stack.freeName(`sp${inside.depth}`)
-  const sqlName = stack.isTaken(name) ? stack.freeName(name) : name
+  const sqlName = asked !== undefined && stack.isTaken(asked) ? stack.freeName(asked) : name
   const frame = stack.push({ ...options, modes, name, sqlName })
   onOpen(frame)
   publishSavepoint(settings.name, frame, 'open')

@@ -28,11 +28,11 @@ export function sendRollback(
   if (!keepsOrder) dispatcher.drop(frame)
   let answer: Promise<QueryResult> | undefined
   if (!isUnsent) {
-    const sql = parent === undefined ? 'rollback' : rollbackToSql(nameOf(frame))
+    const sql = parent === undefined ? 'rollback' : rollbackToSql(frame.sqlName)
     answer = session.command(new Statement(layer, sql), frame)
     if (parent !== undefined) {
       // Without it, failing blocks in a loop would pile up savepoints in the server.
-      dispatcher.queue.defer({ op: 'release', sql: releaseSql(nameOf(frame)), frame })
+      dispatcher.queue.defer({ op: 'release', sql: releaseSql(frame.sqlName), frame })
     }
   }
   turns.advance(notSent)
@@ -59,7 +59,7 @@ export async function rollbackToSavepoint(
     dispatcher.drop(inner)
   }
   dispatcher.queue.dropReleases(frame)
-  const answer = session.command(new Statement(layer, rollbackToSql(nameOf(frame))), frame)
+  const answer = session.command(new Statement(layer, rollbackToSql(frame.sqlName)), frame)
   turns.advance(notSent)
   const result = await answer
   // A frame around it may have ended meanwhile, if nobody awaited this.
@@ -78,11 +78,6 @@ function rollbackFailed(session: Session, frame: Frame, error: unknown): void {
   const { parent } = frame
   if (parent === undefined) session.lost ??= error
   else parent.abort(error)
-}
-
-/** The name by which the server knows a savepoint. */
-export function nameOf(savepoint: Frame): string {
-  return savepoint.sqlName ?? ''
 }
 
 function ignore(): void {}

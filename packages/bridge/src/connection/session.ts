@@ -265,7 +265,7 @@ export class Session implements DispatcherObserver {
   ): Promise<QueryResult> {
     const { name } = statement
     // If this fails, the statement behind it reports the error.
-    if (frame?.failure === undefined && frame !== undefined && this.names.isStale(name)) {
+    if (name !== undefined && frame?.failure === undefined && this.names.isStale(name)) {
       this.command(forgetting(name), frame).catch(() => undefined)
     }
     const answer = this.dispatcher.send(statement, frame, trace && (() => trace.left(this)))

@@ -14,7 +14,7 @@ import type { Frame, FrameOptions, Layer } from '../transaction/frame.ts'
 import { Statement } from '../wire/statement.ts'
 import { beginSavepoint, beginTransaction, type OnOpen } from './begin.ts'
 import { runBeforeCommit, sendCommit } from './commit.ts'
-import { nameOf, rollbackToSavepoint, rolledBack, sendRollback } from './rollback.ts'
+import { rollbackToSavepoint, rolledBack, sendRollback } from './rollback.ts'
 import { finish, runHooks } from './run-hooks.ts'
 import type { Session } from './session.ts'
 
@@ -127,7 +127,7 @@ export class Transactions {
       frame.transition('reopen')
       assertNotAborted(frame)
     }
-    const sql = releaseSql(nameOf(frame))
+    const sql = releaseSql(frame.sqlName)
     if (!settings.lazy) {
       await this.#sendRelease(frame, layer, sql)
       if (frame.ended) return this.#answerEnded(frame)

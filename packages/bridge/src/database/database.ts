@@ -60,7 +60,8 @@ export class Database {
     const ambient = ambientFrame(scope, this)
     if (lease === undefined) return ambient
     const own = lease.frame
-    return own !== undefined && ambient?.isInside(own) ? ambient : own
+    if (own === ambient || own === undefined) return own
+    return ambient?.isInside(own) ? ambient : own
   }
 
   /** Runs a statement, sent by code under `link`, where it belongs. */

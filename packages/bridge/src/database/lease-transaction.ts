@@ -36,7 +36,7 @@ export async function begin(
     (frame) => {
       lease.transaction = { role: 'owner', frame }
       if (lease.scope !== undefined && scoped) lease.scope.frame = frame
-      return lease.releaseAtEnd
+      return parent === undefined ? lease.releaseAtEnd : undefined
     },
   )
   return acknowledged(parent === undefined ? 'BEGIN' : 'SAVEPOINT')

@@ -121,8 +121,11 @@ export class Lease {
   release(discard?: boolean): Promise<void> | undefined {
     if (this.isReleased) return undefined
     this.isReleased = true
-    const { opened } = this
-    const isOver = opened === undefined || (opened.ended && opened.phase !== 'lost')
+    const { transaction } = this
+    const isOver =
+      transaction === undefined ||
+      transaction.role === 'participant' ||
+      (transaction.frame.ended && transaction.frame.phase !== 'lost')
     if (isOver && this.closing === undefined) return this.#checkout?.release(discard)
     return this.#leave(discard)
   }

@@ -1,6 +1,6 @@
 import type { CompiledQuery, DatabaseConnection, QueryResult } from 'kysely'
 import type { Database } from '../database/database.ts'
-import { LeaseRequest } from '../database/lease-request.ts'
+import type { LeaseRequest } from '../database/lease-request.ts'
 import { SessionKilledError } from '../errors.ts'
 import { currentScope } from '../transaction/scope.ts'
 import { writtenTables } from './written-tables.ts'
@@ -54,8 +54,8 @@ export class LeasedConnection implements DatabaseConnection {
 
   #run<T>(fn: () => T): T {
     const scope = currentScope()
-    // code that Kysely itself calls for the request is in such a scope already
-    if (LeaseRequest.of(scope, this.database) === this.request) return fn()
+    // Code that Kysely itself calls for the request is in its scope already.
+    if (scope?.handle === this.request) return fn()
     return this.request.run(this.database, scope, fn)
   }
 }

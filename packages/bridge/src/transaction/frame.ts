@@ -52,7 +52,7 @@ export class Frame {
   readonly name: string | undefined
   readonly hooks = new HookList<Scope>()
   /** The name that the server knows it by: another one where the bridge had taken the user's. */
-  readonly sqlName: string | undefined
+  readonly sqlName: string
   /** Where the code stands that opened it: its hooks run there. */
   readonly around: Scope | undefined
   /** Where the user's code began it, for the errors about it. */
@@ -95,7 +95,7 @@ export class Frame {
     this.scoped = options.scoped
     this.begun = options.begun
     this.name = options.name
-    this.sqlName = options.sqlName ?? options.name
+    this.sqlName = options.sqlName ?? options.name ?? ''
     this.around = options.around
     this.callSite = options.callSite ?? {}
     this.signal = options.signal ?? parent?.signal

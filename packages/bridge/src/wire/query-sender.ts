@@ -76,7 +76,7 @@ export class QuerySender {
     const isAlone = deferred.length === 0 && others.length === 0
     try {
       if (query !== undefined) this.#sendPipeline(query, deferred, NONE, done, onSend)
-      else if (!isAlone && statement?.takesDeferred) {
+      else if (!isAlone && statement && (entry.isPipelinable || statement.takesDeferred)) {
         const pipelineQuery = this.#pipelineQueryOf(statement)
         this.#sendPipeline(pipelineQuery, deferred, others, done, onSend)
       } else if (statement?.isSubmittable && ObservedQuery.isLeft(statement.config)) {
