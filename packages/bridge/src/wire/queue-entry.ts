@@ -2,7 +2,6 @@ import { AsyncResource } from 'node:async_hooks'
 import type { Frame } from '../transaction/frame.ts'
 import { type CallSite, callSiteHere } from '../transaction/call-site.ts'
 import type { PipelineQuery } from '../protocol/pipeline-query.ts'
-import type { QueryResult } from '../protocol/pg.ts'
 import { rejectWithCallerStack } from './caller-stack.ts'
 import type { DeferredCommand } from './deferred-command.ts'
 import type { Statement } from './statement.ts'
@@ -33,8 +32,9 @@ export class QueueEntry {
   /** Whether later entries may be pipelined with it: it is in a transaction and is no control command. */
   readonly mayGather: boolean
   readonly answer: Promise<unknown>
-  readonly #resolve: (result: unknown) => void
-  readonly #reject: (error: unknown) => void
+  readonly resolve: (result: unknown) => void
+  /** Rejects with the error as it is. */
+  readonly reject: (error: unknown) => void
   /** When it began to wait behind a stream, by `performance.now()`. */
   since = 0
   /** Where the user's code asked for it, if it waits behind a stream. */
@@ -60,8 +60,8 @@ export class QueueEntry {
       frame !== undefined && (statement?.command === undefined || statement.endsBatch)
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
     this.answer = promise
-    this.#resolve = resolve
-    this.#reject = reject
+    this.resolve = resolve
+    this.reject = reject
   }
 
   /** Notes since when and from where it waits behind a stream. */
@@ -76,19 +76,10 @@ export class QueueEntry {
     this.caller = new AsyncResource('shared-connection')
   }
 
-  resolve(result: QueryResult | undefined): void {
-    this.#resolve(result)
-  }
-
-  /** Rejects with the error as it is. */
-  reject(error: unknown): void {
-    this.#reject(error)
-  }
-
   /** Rejects with an error of the wire. Its stack leads to the caller, unless the caller's own code threw it. */
   fail(error: unknown): void {
     const isOfCaller = this.work !== undefined && this.statement === undefined
-    if (isOfCaller) this.#reject(error)
-    else this.#resolve(rejectWithCallerStack(error))
+    if (isOfCaller) this.reject(error)
+    else this.resolve(rejectWithCallerStack(error))
   }
 }
