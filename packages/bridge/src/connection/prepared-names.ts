@@ -1,6 +1,6 @@
 import { deallocateSql } from '../sql/control-sql.ts'
 import { deallocations } from '../sql/deallocation.ts'
-import type { QueryTrace } from '../instrumentation/traces.ts'
+import type { Carriage, QueryTrace } from '../instrumentation/traces.ts'
 import type { Layer } from '../transaction/frame.ts'
 import type { Dispatcher } from '../wire/dispatcher.ts'
 import { isServerError, type PgClient, type QueryResult } from '../protocol/pg.ts'
@@ -83,7 +83,7 @@ function forgets({ command }: QueryResult): boolean {
 }
 
 /** The session that a named statement is sent on, as far as that is needed here. */
-interface NamedSession {
+interface NamedSession extends Carriage {
   readonly names: PreparedNames
   readonly dispatcher: Pick<Dispatcher, 'exchange'>
   trace(statement: Statement, frame: undefined): QueryTrace | undefined
@@ -93,10 +93,7 @@ interface NamedSession {
  * Sends a named statement outside any transaction. Where it has failed only because of what the
  * server has for its name, nothing of it has run: the name is forgotten, and it is sent once more.
  */
-export function sendNamed<S extends NamedSession & Parameters<QueryTrace['left']>[0]>(
-  session: S,
-  statement: Statement,
-): Promise<QueryResult> {
+export function sendNamed(session: NamedSession, statement: Statement): Promise<QueryResult> {
   const { name } = statement
   const first = session.trace(statement, undefined)
   return session.dispatcher.exchange(statement, async (send) => {

@@ -23,6 +23,7 @@ import { requestCancel } from '../wire/cancel-request.ts'
 import { Dispatcher, type DispatcherObserver } from '../wire/dispatcher.ts'
 import type { DeferredCommand } from '../wire/deferred-command.ts'
 import type { Statement } from '../wire/statement.ts'
+import { type OnDeferredAnswered, watchDeferred } from './deferred-events.ts'
 import { findDrift } from './drift.ts'
 import { forgetting, PreparedNames, sendNamed } from './prepared-names.ts'
 import { turnTimeoutClock } from './turn-timeout.ts'
@@ -164,36 +165,8 @@ export class Session implements DispatcherObserver {
     })
   }
 
-  onDeferredSent(
-    deferred: readonly DeferredCommand[],
-  ): (completed: number, error?: unknown) => void {
-    if (deferred.length === 0) return ignore
-    const traces = queryChannel.hasSubscribers
-      ? deferred.map((command) => this.#traceDeferred(command))
-      : []
-    return (completed, error) => {
-      // The server skips all commands behind the one that failed. An error that is not the server's, such
-      // as a timeout of the client, says nothing about them: they will take effect.
-      const isKnown = error === undefined || isServerError(error)
-      traces.slice(0, isKnown ? completed : deferred.length).forEach((trace) => trace?.answered())
-      const failed = deferred[completed]
-      if (failed === undefined || error === undefined || !isKnown) return
-      traces[completed]?.failed(error)
-      this.#onDeferredFailed(failed, error)
-    }
-  }
-
-  #traceDeferred({ frame, op, sql }: DeferredCommand): QueryTrace | undefined {
-    const trace = QueryTrace.start({
-      database: this.database,
-      layer: frame.layer,
-      sql,
-      control: op === 'set' ? 'set-transaction' : op,
-      piggybacked: true,
-      frame,
-    })
-    trace?.left(this)
-    return trace
+  onDeferredSent(deferred: readonly DeferredCommand[]): OnDeferredAnswered {
+    return watchDeferred(this, deferred, (command, error) => this.#onDeferredFailed(command, error))
   }
 
   async onCancel(reason: unknown): Promise<void> {
@@ -293,8 +266,6 @@ export class Session implements DispatcherObserver {
     this.turns.advance(notSent)
   }
 }
-
-function ignore(): void {}
 
 /** The error for a statement that would wait for the code which sends it. */
 function withClientError(): ControlStatementError {

@@ -119,8 +119,7 @@ export class Transactions {
   async #releaseSavepoint(frame: Frame, layer: Layer): Promise<QueryResult> {
     const { dispatcher, settings, stack, turns } = this.#session
     // Statements that nobody awaited decide about the savepoint, too.
-    const busy = dispatcher.whenIdle()
-    if (busy !== undefined) await busy
+    if (!dispatcher.isIdle) await dispatcher.whenIdle()
     if (frame.ended) return this.#answerEnded(frame)
     if (frame.rollbackOnly !== undefined) return this.#rollbackInstead(frame, layer)
     if (frame.failure !== undefined) {

@@ -32,8 +32,8 @@ export function handleBindingOf(object: unknown): HandleBinding | undefined {
   return binding?.lease === undefined ? undefined : (binding as HandleBinding)
 }
 
-/** The frame that statements of a handle run in: the innermost savepoint by hand in its own frame. */
-export function frameOfHandle({ database, lease }: HandleBinding): Frame | undefined {
+/** The frame that statements of a handle run in: the innermost manual savepoint in its own frame. */
+export function frameOfHandle({ lease }: HandleBinding): Frame | undefined {
   const { frame } = lease
   if (frame === undefined || frame.ended) return frame
   return connectionOf(frame).stack.innermostOf(frame)

@@ -72,14 +72,14 @@ async function beginManually(
   { connection, frame, lease, scope, statement }: ControlRequest,
   modes: TransactionModes,
 ): Promise<QueryResult> {
-  if (frame === undefined && lease === undefined) {
+  const home = connection ?? lease?.connection
+  if (home === undefined) {
     throw new ControlStatementError(
       `${JSON.stringify(statement.text)} was sent to the pool, which would open a transaction that belongs to nobody. ` +
         'Use transaction() of a layer, shared.transaction(), or a client from pool.connect(). Nothing was sent',
     )
   }
-  const { transactions } = (connection ?? lease?.connection) as Connection
-  await transactions.open(
+  await home.transactions.open(
     frame,
     {
       layer: statement.layer,
