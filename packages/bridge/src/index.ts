@@ -50,9 +50,11 @@ export {
 export { logQueries, type LogOptions } from './instrumentation/log-queries.ts'
 export type { KyselyOptions } from './kysely/extend.ts'
 export type {
+  ExtendedKysely,
   SharedConnectionBuilder,
   SharedControlledTransaction,
   SharedControlledTransactionBuilder,
+  SharedTransaction as ExtendedTransaction,
   SharedTransactionBuilder,
 } from './kysely/types.ts'
 export type { SharedConnectionOptions } from './settings.ts'

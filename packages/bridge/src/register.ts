@@ -10,14 +10,16 @@
  *
  * @module
  */
-import type { DrizzleLike } from './drizzle/types.ts'
+// The types come through the front door: declarations that TypeScript writes for a program that
+// imports only this one can then name them.
+import type {
+  DrizzleLike,
+  KyselyExtensions,
+  SharedConnectionExtension,
+  SharedKysely,
+} from './index.ts'
 import { addKyselyMethod } from './kysely/add-method.ts'
-import {
-  installExtension,
-  type KyselyExtensions,
-  type SharedConnectionExtension,
-} from './shared/extension.ts'
-import type { SharedKysely } from './shared/shared-connection.ts'
+import { installExtension } from './shared/extension.ts'
 
 declare module 'kysely' {
   interface Kysely<DB> {

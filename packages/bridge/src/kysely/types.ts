@@ -31,12 +31,14 @@ export type ExtendedKysely<DB, Shared> = Extras<DB, Shared> &
     connection(): SharedConnectionBuilder<DB, Shared>
     /** Ends nothing: the pool is Drizzle's. */
     destroy(): Promise<void>
-  } & Kysely<DB>
+  } & Kysely<DB> &
+  Inferable<DB>
 
 /** A Kysely transaction in which `transaction()` nests. */
 export type SharedTransaction<DB, Shared = unknown> = Extras<DB, Shared> &
   Deriving<DB, 'transaction', Shared> &
-  Transaction<DB>
+  Transaction<DB> &
+  Inferable<DB>
 
 /** A Kysely controlled transaction in which `transaction()` nests. */
 export type SharedControlledTransaction<DB, S extends string[] = [], Shared = unknown> = Extras<
@@ -55,7 +57,8 @@ export type SharedControlledTransaction<DB, S extends string[] = [], Shared = un
   withPlugin(plugin: KyselyPlugin): SharedControlledTransaction<DB, S, Shared>
   withoutPlugins(): SharedControlledTransaction<DB, S, Shared>
   withSchema(schema: string): SharedControlledTransaction<DB, S, Shared>
-} & ControlledTransaction<DB, S>
+} & ControlledTransaction<DB, S> &
+  Inferable<DB>
 
 /** The open savepoints after a rollback to one of them, which stays. */
 type UpTo<S extends string[], SN extends string> = S extends [
@@ -95,6 +98,17 @@ export interface SharedControlledTransactionBuilder<DB, Shared = unknown> {
 export interface SharedConnectionBuilder<DB, Shared = unknown> {
   execute<T>(callback: (db: ExtendedKysely<DB, Shared>) => Promise<T>): Promise<T>
 }
+
+/**
+ * Stands last in each intersection, so that a helper over any `Kysely<D>` infers D. TypeScript
+ * infers from the last signature of a method, and from Kysely's own signatures of these methods it
+ * infers a wrong D. A call takes the first signature that fits, and no call fits these.
+ */
+type Inferable<DB> = {
+  deleteFrom(from: Parameters<Kysely<DB>['deleteFrom']>[0], uncallable: never): never
+  selectFrom(from: Parameters<Kysely<DB>['selectFrom']>[0], uncallable: never): never
+  updateTable(tables: Parameters<Kysely<DB>['updateTable']>[0], uncallable: never): never
+} & ('$omitTables' extends keyof Kysely<DB> ? { $omitTables(uncallable: never): never } : unknown)
 
 /** What is derived from a Kysely of the bridge is one too. */
 type Deriving<DB, Kind extends 'kysely' | 'transaction', Shared> = {
