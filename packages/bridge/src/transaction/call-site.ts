@@ -1,8 +1,8 @@
-import { fileURLToPath } from 'node:url'
-
 /** Where a call of the user's began: a stack trace, which becomes a text only if that is read. */
 export interface CallSite {
   readonly stack?: string
+  /** How many lines on top are the bridge's, where only their number tells them from the user's. */
+  own?: number
 }
 
 /** How many of the user's lines tell where a block began, unless more than V8's own ten are asked for. */
@@ -15,11 +15,18 @@ export function callSiteAbove(own: number): CallSite {
   // each line costs time, in every transaction
   const { stackTraceLimit } = Error
   const lines = stackTraceLimit > 10 ? stackTraceLimit : Math.min(stackTraceLimit, LINES)
-  return capture(lines === 0 ? 0 : lines + own + CAPTURING, callSiteAbove)
+  const callSite = capture(lines === 0 ? 0 : lines + own + CAPTURING, callSiteAbove)
+  if (OWN_FOLDER === undefined) callSite.own = isWritable() ? own + CAPTURING : own
+  return callSite
 }
 
-/** As it stands in a stack trace, whether that names files by path or by URL. */
-const OWN_FOLDER = fileURLToPath(new URL('..', import.meta.url))
+/**
+ * As a stack trace names it, by path or by URL. In a bundle there is none: the bridge's code and the
+ * user's are in one file, which is not called what this one is.
+ */
+const OWN_FOLDER = /(?:\(|at )(?:async )?([^()]*[/\\])transaction[/\\]call-site\.[jt]s:\d+:\d+/.exec(
+  String(new Error().stack).split('\n')[1] ?? '',
+)?.[1]
 
 /** The stack here. */
 export function callSiteHere(): CallSite {
@@ -51,11 +58,13 @@ function isWritable(): boolean {
 }
 
 /** An origin as lines of a trace, to stand in a message: the user's, if there are any. */
-export function linesOf({ stack = '' }: CallSite): string {
-  const all = stack.split('\n').slice(1)
-  const others = all.filter((line) => !line.includes(OWN_FOLDER))
+export function linesOf({ stack = '', own = 0 }: CallSite): string {
+  const all = stack.split('\n').slice(1 + own)
+  const others = all.filter((line) => OWN_FOLDER === undefined || !line.includes(OWN_FOLDER))
   // the lines of a layer alone would tell the user nothing
   const users = others.filter((line) => !line.includes('node_modules'))
   const lines = users.length > 0 ? users : others
-  return lines.slice(0, Error.stackTraceLimit).join('\n')
+  // in a bundle the user's lines may stand behind any number of the bridge's
+  const isMixed = OWN_FOLDER === undefined && own === 0
+  return lines.slice(0, isMixed ? ALL_LINES : Error.stackTraceLimit).join('\n')
 }
