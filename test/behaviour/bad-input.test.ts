@@ -137,6 +137,38 @@ describe('shareConnection(orm)', () => {
 })
 
 describe('extension()', () => {
+  test('checks the options also where the Drizzle database is left out', async () => {
+    const options = { nesting: 'join', nonsense: 1 } as SharedConnectionOptions
+    const unknown = await failing(() => fresh().extension('shared-connection', options))
+    expectRefusal(unknown, 'InvalidArgumentError', 'no option "nonsense"')
+    const other = await failing(() => fresh().extension('shared-connection', { nesting: 'join' }))
+    expectRefusal(other, 'OptionsConflictError', 'nesting (was savepoint, now join)')
+  })
+
+  test.each([null, 5])('given %s for options', async (options) => {
+    const failure = await failing(() => fresh().extension('shared-connection', options as never))
+    expectRefusal(failure, 'InvalidArgumentError', `were ${options}; give { drizzle: orm }`)
+  })
+
+  test('given the options in place of the name, of which it prints nothing', async () => {
+    const failure = await failing(() => fresh().extension({ drizzle: app.orm } as never))
+    expectRefusal(failure, 'InvalidArgumentError', /^there is no extension a Object; there are /)
+  })
+
+  test('given a subclass of Kysely, whose methods would be lost', async () => {
+    class DatabaseService extends Kysely<Schema> {}
+    const service = new DatabaseService({ dialect: new PostgresDialect({ pool: app.pool }) })
+    const failure = await failing(() =>
+      service.extension('shared-connection', { drizzle: app.orm }),
+    )
+    expectRefusal(
+      failure,
+      'InvalidArgumentError',
+      'is a DatabaseService',
+      'in a field of your class',
+    )
+  })
+
   const fresh = (pool: Pool = app.pool) =>
     new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
 

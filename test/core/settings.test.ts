@@ -50,6 +50,7 @@ describe('settings', () => {
     { Lazy: false },
     { toString: () => '' },
     { constructor: 1 },
+    { name: null },
   ])('refuse %o', (options) => {
     expect(() => settingsOf(options as SharedConnectionOptions)).toThrow(InvalidArgumentError)
   })
@@ -57,6 +58,19 @@ describe('settings', () => {
   test('that are refused say what would be right', () => {
     expect(() => settingsOf({ turnTimeout: -1 })).toThrow('turnTimeout was -1; give a number')
     expect(() => settingsOf({ lasy: true } as never)).toThrow(/"lasy".*lazy/)
+  })
+})
+
+describe('a refusal', () => {
+  test('prints neither the source of a function nor the content of an object', () => {
+    const secret = () => 'secret'
+    expect(() => settingsOf({ name: secret } as never)).toThrow('name was a function; give')
+    expect(() => settingsOf({ name: { secret } } as never)).toThrow('name was an object; give')
+  })
+
+  test('of options that are none says what to give', () => {
+    expect(() => settingsOf(null as never)).toThrow('the options were null; give an object')
+    expect(() => settingsOf('lazy' as never)).toThrow('the options were a string; give an object')
   })
 })
 
@@ -80,6 +94,11 @@ describe('the same settings', () => {
     expect(() => assertSameSettings(settings, { lazy: true, name: 'main' })).toThrow(
       'lazy (was false, now true)',
     )
+  })
+
+  test('may have another function', () => {
+    const withHook = settingsOf({ onHookError: () => undefined })
+    expect(() => assertSameSettings(withHook, { onHookError: () => undefined })).not.toThrow()
   })
 
   test('are checked before they are compared', () => {

@@ -236,6 +236,7 @@ export function suppress(error: unknown, failure: unknown): void {
 
 /** Names the type of a value in a message. */
 export function kindOf(value: unknown): string {
+  if (typeof value === 'function') return 'a function'
   if (value === null || typeof value !== 'object') return String(value)
   const { name } = value.constructor ?? {}
   return name === undefined || name === '' ? 'an object' : `a ${name}`

@@ -37,7 +37,7 @@ export interface Settings {
   readonly lazy: boolean
   readonly defaultIsolationLevel: IsolationLevel
   readonly turnTimeout: number
-  readonly onHookError: ((error: HookError) => void) | undefined
+  onHookError: ((error: HookError) => void) | undefined
 }
 
 const CHECKS: { readonly [K in keyof Settings]: readonly [(value: unknown) => boolean, string] } = {
@@ -58,6 +58,11 @@ const CHECKS: { readonly [K in keyof Settings]: readonly [(value: unknown) => bo
 
 /** Checks the options and fills in the defaults. */
 export function settingsOf(options: SharedConnectionOptions): Settings {
+  if (options === null || typeof options !== 'object') {
+    throw new InvalidArgumentError(
+      `the options were ${typeof options === 'object' ? 'null' : `a ${typeof options}`}; give an object, or nothing`,
+    )
+  }
   for (const [key, value] of Object.entries(options)) {
     if (value === undefined) continue
     const check = Object.hasOwn(CHECKS, key) ? CHECKS[key as keyof Settings] : undefined
@@ -68,7 +73,7 @@ export function settingsOf(options: SharedConnectionOptions): Settings {
     }
     const [isValid, wanted] = check
     if (!isValid(value)) {
-      throw new InvalidArgumentError(`the option ${key} was ${String(value)}; give ${wanted}`)
+      throw new InvalidArgumentError(`the option ${key} was ${inWords(value)}; give ${wanted}`)
     }
   }
   return {
@@ -81,11 +86,21 @@ export function settingsOf(options: SharedConnectionOptions): Settings {
   }
 }
 
-/** Refuses options that differ from those that the pool was adopted with; those left out do not count. */
+/** A wrong value. An object may hold secrets, and a function is long. */
+function inWords(value: unknown): string {
+  if (typeof value === 'function') return 'a function'
+  return value === null || typeof value !== 'object' ? String(value) : 'an object'
+}
+
+/** Refuses options that differ from those that the pool was adopted with; those left out do not count, nor do functions. */
 export function assertSameSettings(settings: Settings, options: SharedConnectionOptions): void {
   const asked = settingsOf(options)
   const differing = (Object.keys(settings) as (keyof Settings)[]).filter(
-    (key) => options[key] !== undefined && asked[key] !== settings[key],
+    (key) =>
+      // a function that is written in place is another one each time: the newest counts
+      typeof asked[key] !== 'function' &&
+      options[key] !== undefined &&
+      asked[key] !== settings[key],
   )
   if (differing.length === 0) return
   const list = differing.map(

@@ -66,7 +66,9 @@ export function adoptPool(pool: unknown, options: SharedConnectionOptions): Adop
   if (isPool(pool)) assertUsable(pool)
   const known = adoptions.get(pool as object)
   if (known !== undefined) {
-    assertSameSettings(known.database.settings, options)
+    const { settings } = known.database
+    assertSameSettings(settings, options)
+    settings.onHookError = options.onHookError ?? settings.onHookError
     return known
   }
   const settings = settingsOf(options)

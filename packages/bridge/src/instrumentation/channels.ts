@@ -1,4 +1,4 @@
-import { channel, tracingChannel } from 'node:diagnostics_channel'
+import { channel, type TracingChannel, tracingChannel } from 'node:diagnostics_channel'
 import type { FrameState, Outcome } from '../outcome.ts'
 import type { Layer } from '../transaction/frame.ts'
 
@@ -103,13 +103,24 @@ export interface NoticeEvent {
   readonly message: string
 }
 
-export const queryChannel = tracingChannel<object, QueryEvent>(CHANNELS.query)
-export const transactionChannel = tracingChannel<object, TransactionEvent>(CHANNELS.transaction)
+export const queryChannel = tracing<QueryEvent>(CHANNELS.query)
+export const transactionChannel = tracing<TransactionEvent>(CHANNELS.transaction)
 export const savepointChannel = channel(CHANNELS.savepoint)
 export const acquireChannel = channel(CHANNELS.acquire)
 export const releaseChannel = channel(CHANNELS.release)
 export const hookChannel = channel(CHANNELS.hook)
 export const noticeChannel = channel(CHANNELS.notice)
+
+/** A tracing channel that knows whether anybody listens. Bun's does not. */
+function tracing<Event extends object>(name: string): TracingChannel<object, Event> {
+  const made = tracingChannel<object, Event>(name)
+  if ('hasSubscribers' in made) return made
+  const { start, end, asyncStart, asyncEnd, error } = made as TracingChannel<object, Event>
+  const moments = [start, end, asyncStart, asyncEnd, error]
+  return Object.defineProperty(made, 'hasSubscribers', {
+    get: () => moments.some(({ hasSubscribers }) => hasSubscribers),
+  })
+}
 
 /** Whether anybody listens to what a statement outside any transaction can tell. */
 export function isHeard(): boolean {

@@ -6,7 +6,7 @@ import {
   PostgresDialect,
   type PostgresDialectConfig,
 } from 'kysely'
-import { InvalidArgumentError } from '../errors.ts'
+import { InvalidArgumentError, kindOf } from '../errors.ts'
 import type { PgPool } from '../protocol/pg.ts'
 import { SharedExecutor } from './executor.ts'
 import { type Bridge, bridgeOf, shareKysely } from './shared-kysely.ts'
@@ -64,6 +64,12 @@ function assertExtensible(db: unknown, known: Bridge | undefined): void {
   if (!(db instanceof Kysely)) {
     throw new InvalidArgumentError(
       'expected a Kysely database. If it is one, two copies of kysely are installed: let both resolve to one',
+    )
+  }
+  if (!db.isTransaction && db.constructor !== Kysely) {
+    throw new InvalidArgumentError(
+      `this Kysely database is ${kindOf(db)}, and what is made of it would have none of its own methods and fields. ` +
+        'Extend a plain new Kysely(…) and keep what extension() gives in a field of your class',
     )
   }
   if (db.isTransaction) {

@@ -1,5 +1,5 @@
 import type { DrizzleLike } from '../drizzle/types.ts'
-import { InvalidArgumentError } from '../errors.ts'
+import { InvalidArgumentError, kindOf } from '../errors.ts'
 import type { Kysely } from '../kysely/types.ts'
 import type { SharedConnectionOptions } from '../settings.ts'
 import type { SharedKysely } from './shared-connection.ts'
@@ -52,7 +52,8 @@ export function installExtension(db: Kysely<never>, args: readonly unknown[]): u
   const install = extensions.get(name as string)
   if (install !== undefined) return install(db, ...(rest as never[]))
   throw new InvalidArgumentError(
-    `there is no extension ${JSON.stringify(name)}; there are ${[...extensions.keys()].join(', ')}`,
+    // anything but a name may hold secrets
+    `there is no extension ${typeof name === 'string' ? JSON.stringify(name) : kindOf(name)}; there are ${[...extensions.keys()].join(', ')}`,
   )
 }
 

@@ -186,8 +186,13 @@ export function shareWithKysely<DB, O extends DrizzleLike>(
   db: Kysely<DB>,
   options: { readonly drizzle?: O } & SharedConnectionOptions = {},
 ): SharedKysely<DB, O> {
+  if (options === null || typeof options !== 'object') {
+    throw new InvalidArgumentError(
+      `the options of extension() were ${kindOf(options)}; give { drizzle: orm }, or nothing`,
+    )
+  }
   const { drizzle, ...rest } = options
-  const pool = drizzle === undefined ? theOnlyPool() : poolFor(drizzle, rest)
+  const pool = poolFor(drizzle ?? theOnlyPool().orm, rest)
   return pool.extend(db) as unknown as SharedKysely<DB, O>
 }
 
