@@ -1,5 +1,4 @@
-// Asks for the place where a transaction began, through each way to begin one, and prints it beside
-// the place of the call.
+// Asks for the place where a transaction began, through each way to begin one, and prints it.
 
 import { AsyncResource } from 'node:async_hooks'
 import { pgTable, serial, text } from 'drizzle-orm/pg-core'
@@ -29,22 +28,17 @@ async function main(): Promise<void> {
   await undone.catch(() => undefined)
 
   const places = {
-    kysely: await place((leave) => [
-      new Error(),
-      db
-        .transaction()
-        .execute(async () =>
-          leave(AsyncResource.bind(() => db.selectFrom('note').selectAll().execute())),
-        ),
-    ]),
-    drizzle: await place((leave) => [
-      new Error(),
+    kysely: await place((leave) =>
+      db.transaction().execute(async () => {
+        leave(AsyncResource.bind(() => db.selectFrom('note').selectAll().execute()))
+      }),
+    ),
+    drizzle: await place((leave) =>
       orm.transaction(async (tx) => leave(() => tx.select().from(notes))),
-    ]),
-    shared: await place((leave) => [
-      new Error(),
-      db.shared.transaction(async ({ tx }) => leave(() => tx.select().from(notes))),
-    ]),
+    ),
+    shared: await place((leave) =>
+      db.shared.transaction(({ tx }) => leave(() => tx.select().from(notes))),
+    ),
   }
   const { rows } = await pool.query('select body from note order by id')
   console.log(JSON.stringify({ places, bodies: rows.map(({ body }) => body) }))
@@ -53,20 +47,19 @@ async function main(): Promise<void> {
 
 type Leave = (late: () => PromiseLike<unknown>) => void
 
-/** Where the call was, and what the error of a statement that comes after the end says of it. */
-async function place(begin: (leave: Leave) => [Error, Promise<unknown>]) {
+/** What the error of a statement that comes after the end says of it. */
+async function place(begin: (leave: Leave) => Promise<unknown>) {
   let late: (() => PromiseLike<unknown>) | undefined
-  const [here, ended] = begin((statement) => {
+  await begin((statement) => {
     late = statement
   })
-  await ended
   const error = await Promise.resolve(late?.()).then(
     () => undefined,
     (thrown) => thrown,
   )
   const message: string = error?.cause?.message ?? error?.message ?? ''
   const began = message.slice(message.indexOf('It began'))
-  return { message, began: began.split('\n').slice(1), here: here.stack?.split('\n')[1] }
+  return { message, began: began.split('\n').slice(1) }
 }
 
 void main()
