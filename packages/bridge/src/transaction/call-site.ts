@@ -24,9 +24,10 @@ export function callSiteAbove(own: number): CallSite {
  * As a stack trace names it, by path or by URL. In a bundle there is none: the bridge's code and the
  * user's are in one file, which is not called what this one is.
  */
-const OWN_FOLDER = /(?:\(|at )(?:async )?([^()]*[/\\])transaction[/\\]call-site\.[jt]s:\d+:\d+/.exec(
-  String(new Error().stack).split('\n')[1] ?? '',
-)?.[1]
+const OWN_FOLDER =
+  /(?:\(|at )(?:async )?([^()]*[/\\])transaction[/\\]call-site\.[jt]s:\d+:\d+/.exec(
+    String(new Error().stack).split('\n')[1] ?? '',
+  )?.[1]
 
 /** The stack here. */
 export function callSiteHere(): CallSite {
