@@ -34,6 +34,7 @@ type PipelineQueryClass = new (config: unknown, values?: unknown) => PipelineQue
  */
 export const pipelineQueryClass = perClass(extend)
 
+// oxlint-disable-next-line max-lines-per-function -- It holds a class.
 function extend(Query: QueryClass): PipelineQueryClass {
   return class extends baseQueryClass(Query) implements PipelineQuery {
     declare completed: number

@@ -11,6 +11,8 @@ import type { Database } from '../database/database.ts'
 import { begin, commit, rollback } from '../database/lease-transaction.ts'
 import type { Lease, LeaseOptions } from '../database/lease.ts'
 import { currentScope } from '../transaction/scope.ts'
+import type { Frame } from '../transaction/frame.ts'
+import type { BatchCollector } from '../wire/batch-collector.ts'
 import { callSiteAbove } from '../transaction/call-site.ts'
 
 /** A statement that was built and not yet sent: a builder of Drizzle or of Kysely. */
@@ -54,46 +56,64 @@ async function sendTogether(
   if (frame === undefined) throw new Error('a batch has a frame of its own')
   const collector = lease.connection.dispatcher.collect(frame)
   const results: Promise<unknown>[] = []
-  let isComplete = true
-  let isKept = true
-  await database.body(lease, async () => {
-    // one after the other, so that they leave in their order whatever way each has through its layer
-    for (const item of items) {
-      isComplete = await collector.start(() => {
-        const result = (async () => item.execute())()
-        results.push(result)
-        return result
-      })
-      if (!isComplete) return
-    }
-  })
+  const isComplete = await database.body(lease, () => collect(items, collector, results))
   const settled = Promise.allSettled(results)
-  // COMMIT may only be on its way before their answers where it can not be run without them. A
-  // RELEASE is no trip of its own, so it can wait for what the layers make of the rows, too.
+  let commits = isComplete
+  // Pipeline COMMIT only if all statements are in its pipeline, so that a failed one makes the server
+  // skip it. A RELEASE is deferred, so it can wait for the results that the layers make of the rows.
   if (isComplete && (frame.parent !== undefined || !collector.isWhole)) {
     collector.release()
-    isKept = (await settled).every(({ status }) => status === 'fulfilled')
+    commits = (await settled).every(({ status }) => status === 'fulfilled')
   }
-  const ended = Promise.allSettled([isComplete && isKept ? commit(lease) : rollback(lease)])
+  const ended = Promise.allSettled([commits ? commit(lease) : rollback(lease)])
   collector.release()
   const [end] = await ended
   const outcomes = await settled
   if (!frame.ended) await rollback(lease)
-  // then it is not known what became of them, whatever each was told
-  if (end?.status === 'rejected' && end.reason instanceof TransactionOutcomeUnknownError) {
-    throw end.reason
+  return resultsOf(frame, isComplete, outcomes, end)
+}
+
+/**
+ * Starts the items one after the other, so that their statements leave in this order whatever way each
+ * has through its layer. Returns false if one has sent nothing.
+ */
+async function collect(
+  items: readonly BatchItem[],
+  collector: BatchCollector,
+  results: Promise<unknown>[],
+): Promise<boolean> {
+  for (const item of items) {
+    const isCollected = await collector.start(() => {
+      const result = (async () => item.execute())()
+      results.push(result)
+      return result
+    })
+    if (!isCollected) return false
   }
+  return true
+}
+
+/** The results of a batch that has ended, or the first error. `end` is how its COMMIT or ROLLBACK went. */
+function resultsOf(
+  frame: Frame,
+  isComplete: boolean,
+  outcomes: readonly PromiseSettledResult<unknown>[],
+  end: PromiseSettledResult<unknown> | undefined,
+): unknown[] {
+  const endError = end?.status === 'rejected' ? { error: end.reason as unknown } : undefined
+  // Then nobody knows what became of the statements, whatever their answers were.
+  if (endError?.error instanceof TransactionOutcomeUnknownError) throw endError.error
   const first = isComplete
     ? outcomes.find((outcome) => outcome.status === 'rejected' && !isSkipped(outcome.reason))
     : outcomes.at(-1)
   if (first?.status === 'rejected') {
-    if (frame.state !== 'committed') throw first.reason
+    if (frame.phase !== 'committed') throw first.reason
     const error = new BatchResultError(outcomes.indexOf(first), first.reason)
-    if (end?.status === 'rejected') suppress(error, end.reason)
+    if (endError !== undefined) suppress(error, endError.error)
     throw error
   }
   if (!isComplete) throw elsewhere()
-  if (end?.status === 'rejected') throw end.reason
+  if (endError !== undefined) throw endError.error
   return outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value : undefined))
 }
 

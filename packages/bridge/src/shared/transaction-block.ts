@@ -16,11 +16,16 @@ import { orAborted } from './or-aborted.ts'
 import { isServerError } from '../protocol/pg.ts'
 import type { TransactionModes } from '../sql/control-command.ts'
 import type { Frame } from '../transaction/frame.ts'
-import { callSiteAbove } from '../transaction/call-site.ts'
+import { type CallSite, callSiteAbove } from '../transaction/call-site.ts'
 import { currentScope } from '../transaction/scope.ts'
 import { AbortScope } from './abort-scope.ts'
 import { retrying } from './retry.ts'
-import { type MaybeOptions, optionsOf, type TransactionOptions } from './transaction-options.ts'
+import {
+  type MaybeOptions,
+  optionsOf,
+  type Propagation,
+  type TransactionOptions,
+} from './transaction-options.ts'
 
 /** What the callback of `shared.transaction()` gets. */
 export interface TransactionContext<O extends DrizzleLike, DB, Shared> {
@@ -55,12 +60,7 @@ export async function runTransaction<T, C>(
   }
   const { ambient } = database
   const { propagation, modes, signal, timeout, retry } = optionsOf(given)
-  if (propagation === 'mandatory' && ambient === undefined) {
-    throw new PropagationError('propagation "mandatory" wants a transaction, and none is open here')
-  }
-  if (propagation === 'never' && ambient !== undefined) {
-    throw new PropagationError('propagation "never" wants no transaction, and one is open here')
-  }
+  assertAllowed(propagation, ambient)
   const isWithout = propagation === 'not-supported' || propagation === 'never'
   if (isWithout || (propagation === 'supports' && ambient === undefined)) {
     return database.outside(async () => fn(contextOf(undefined)))
@@ -71,13 +71,7 @@ export async function runTransaction<T, C>(
   const isLimited = signal !== undefined || timeout !== undefined
   const callSite = callSiteAbove(2)
   const scope = isLimited ? new AbortScope([signal, around?.signal], timeout, callSite) : undefined
-  const options: LeaseOptions = {
-    layer: 'shared',
-    joins: propagation !== 'nested' && propagation !== 'requires-new',
-    signal: scope?.signal,
-    callSite,
-    ...(propagation === 'requires-new' && { parent: null }),
-  }
+  const options = leaseOptions(propagation, callSite, scope?.signal)
   const attempt = (onOpen?: (frame: Frame | undefined) => void): Promise<T> =>
     database.block(options, async (lease) => {
       const work = runBlock(database, lease, modes, () => {
@@ -93,6 +87,26 @@ export async function runTransaction<T, C>(
     return await retrying(retry, scope?.signal, attempt)
   } finally {
     scope?.end()
+  }
+}
+
+function leaseOptions(
+  propagation: Propagation,
+  callSite: CallSite,
+  signal: AbortSignal | undefined,
+): LeaseOptions {
+  const isOwn = propagation === 'requires-new'
+  const joins = propagation !== 'nested' && !isOwn
+  return { layer: 'shared', joins, signal, callSite, ...(isOwn && { parent: null }) }
+}
+
+/** Refuses a propagation that the place does not allow. */
+function assertAllowed(propagation: Propagation, ambient: Frame | undefined): void {
+  if (propagation === 'mandatory' && ambient === undefined) {
+    throw new PropagationError('propagation "mandatory" wants a transaction, and none is open here')
+  }
+  if (propagation === 'never' && ambient !== undefined) {
+    throw new PropagationError('propagation "never" wants no transaction, and one is open here')
   }
 }
 

@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from '../errors.ts'
+import { InvalidArgumentError, kindOf } from '../errors.ts'
 import type { TransactionModes } from '../sql/control-command.ts'
 import { checkModes } from '../transaction/modes.ts'
 import { type RetryOptions, retryOf } from './retry.ts'
@@ -92,16 +92,7 @@ export function optionsOf(options: TransactionOptions | MaybeOptions | undefined
   }
   const modes: TransactionModes = definedOf({ isolationLevel, accessMode, deferrable })
   checkModes(modes)
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new InvalidArgumentError(`signal was ${String(signal)}; give an AbortSignal`)
-  }
-  // the longest delay that timers take
-  const isTime = typeof timeout === 'number' && timeout > 0 && timeout < 2 ** 31
-  if (timeout !== undefined && !isTime) {
-    throw new InvalidArgumentError(
-      `timeout was ${String(timeout)}; give a number of milliseconds from 1 to 2,147,483,647`,
-    )
-  }
+  checkLimits(signal, timeout)
   const known = checked(propagation)
   if (MAYBE.has(known) && (signal ?? timeout ?? retry) !== undefined) {
     throw new InvalidArgumentError(
@@ -114,6 +105,19 @@ export function optionsOf(options: TransactionOptions | MaybeOptions | undefined
     signal,
     timeout,
     retry: retry === undefined ? undefined : retryOf(retry),
+  }
+}
+
+function checkLimits(signal: unknown, timeout: unknown): void {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new InvalidArgumentError(`signal was ${kindOf(signal)}; give an AbortSignal`)
+  }
+  // Timers take no longer delay.
+  const isTime = typeof timeout === 'number' && timeout > 0 && timeout < 2 ** 31
+  if (timeout !== undefined && !isTime) {
+    throw new InvalidArgumentError(
+      `timeout was ${kindOf(timeout)}; give a number of milliseconds from 1 to 2,147,483,647`,
+    )
   }
 }
 
