@@ -2,17 +2,16 @@ import type { FrameState, Outcome } from './outcome.ts'
 
 const BRAND = Symbol.for('shared-connection.error')
 
-/** The brand by which Kysely knows an aborted transaction, whichever copy of Kysely asks. */
+/** The brand by which every installed copy of Kysely recognizes an aborted transaction. */
 const KYSELY_ABORTED = Symbol.for('kysely.AbortedTransactionError')
 
 /**
- * Base of every error that the bridge raises itself. Errors of PostgreSQL pass through as they are.
- *
- * `name` is the stable word to switch on.
+ * The base class of all errors of the bridge. Errors of PostgreSQL and `pg` are passed through unchanged.
  */
 export abstract class SharedConnectionError extends Error {
+  /** The stable name of the error's class, suitable for a `switch`. */
   abstract override readonly name: string
-  /** What failed while cleaning up after this error: it travels beside it, never in front. */
+  /** Errors of the cleanup after this error, in order. They never replace it. */
   readonly suppressed: unknown[] = []
 
   constructor(message: string, options?: ErrorOptions) {
@@ -22,65 +21,74 @@ export abstract class SharedConnectionError extends Error {
   }
 }
 
-/** Tells an error of the bridge from any other, even across two installed copies of the package. */
+/** Whether `error` is an error of the bridge, also if another installed copy of the package threw it. */
 export function isSharedConnectionError(error: unknown): error is SharedConnectionError {
   return error instanceof Error && BRAND in error
 }
 
-/** A call with something that it cannot work with. The message says what was given and what to do. */
+/** A call was given an invalid argument. The message names it, and the values that are valid. */
 export class InvalidArgumentError extends SharedConnectionError {
   override readonly name = 'InvalidArgumentError'
 }
 
-/** `db.extension(…)` without `drizzle`, while not exactly one Drizzle database is adopted. */
+/** `db.extension(…)` was called without `drizzle` while no, or more than one, Drizzle database is shared. */
 export class AmbiguousDatabaseError extends SharedConnectionError {
   override readonly name = 'AmbiguousDatabaseError'
 }
 
-/** The same pool was adopted before, with other options. */
+/** The pool is shared already, with other options. */
 export class OptionsConflictError extends SharedConnectionError {
   override readonly name = 'OptionsConflictError'
 }
 
-/** The Kysely database takes its connections from another pool than Drizzle does. */
+/** The Kysely database uses another pool than the Drizzle database. No SQL was sent. */
 export class DifferentPoolError extends SharedConnectionError {
   override readonly name = 'DifferentPoolError'
 }
 
-/** `dispose()` while a transaction is open, or a call on a bridge that was disposed of. */
+/** `dispose()` was called while a connection was in use, or a call was made after `dispose()`. */
 export class DisposeError extends SharedConnectionError {
   override readonly name = 'DisposeError'
 }
 
-/** A transaction option that cannot be honoured where it was asked for. No SQL was sent. */
+/** A transaction option is not valid, or cannot be honoured inside the open transaction. No SQL was sent. */
 export class TransactionOptionError extends SharedConnectionError {
   override readonly name = 'TransactionOptionError'
 }
 
-/** A propagation that the place does not allow: `mandatory` outside, `never` inside. */
+/**
+ * The propagation does not allow the call: `mandatory` outside a transaction, or `never` inside one. No
+ * SQL was sent.
+ */
 export class PropagationError extends SharedConnectionError {
   override readonly name = 'PropagationError'
 }
 
-/** A BEGIN, COMMIT or savepoint command by hand, where another owns the transaction. No SQL was sent. */
+/**
+ * A manual control command (BEGIN, COMMIT, ROLLBACK, a savepoint command) was refused, since it would
+ * move a transaction that a block owns or that the bridge could not follow. No SQL was sent.
+ */
 export class ControlStatementError extends SharedConnectionError {
   override readonly name = 'ControlStatementError'
 }
 
-/** A client or handle that was given back is used again. No SQL was sent. */
+/** A client or handle was used after its release. No SQL was sent. */
 export class ClientReleasedError extends SharedConnectionError {
   override readonly name = 'ClientReleasedError'
 }
 
-/** Asked for something that only a transaction has, outside one. */
+/** A hook with `{ outside: 'throw' }` was registered where no transaction is open. */
 export class NoTransactionError extends SharedConnectionError {
   override readonly name = 'NoTransactionError'
 }
 
-/** A statement for a frame that is ending or has ended. It was not sent, and never falls back to the pool. */
+/**
+ * A statement, block or hook came for a transaction or savepoint that is ending or has ended. Nothing
+ * was sent, and it never falls back to the pool. The message contains the call that began the frame.
+ */
 export class TransactionClosedError extends SharedConnectionError {
   override readonly name = 'TransactionClosedError'
-  /** How the frame ended, or `ending`. */
+  /** The state of the frame when the work was refused. */
   readonly state: FrameState
 
   constructor(message: string, state: FrameState, options?: ErrorOptions) {
@@ -90,82 +98,94 @@ export class TransactionClosedError extends SharedConnectionError {
 }
 
 /**
- * The transaction did not commit, because of `cause`: a statement error that was swallowed, a
- * ROLLBACK by hand, or a lost connection. Where it comes out of a layer's call,
- * `isAbortedTransactionError` of Kysely holds for it.
+ * The transaction or savepoint was rolled back although its block succeeded. `cause` is the reason: a
+ * swallowed statement error or a lost connection. It is empty after a manual ROLLBACK. Kysely's
+ * `isAbortedTransactionError` returns true for it.
  */
 export class TransactionAbortedError extends SharedConnectionError {
   override readonly name = 'TransactionAbortedError'
 
   /**
-   * Lets Kysely know the error. Its own builder takes it to say that its transaction has ended, and
-   * then sends no ROLLBACK: so not before the frame that the error is about is gone.
+   * Makes Kysely recognize the error. Kysely's own builder then assumes that its transaction has ended
+   * and sends no ROLLBACK, so call this only after the frame has ended.
+   *
+   * @internal
    */
   brand(): void {
     Object.defineProperty(this, KYSELY_ABORTED, { value: true, configurable: true })
   }
 }
 
-/** The connection was lost while COMMIT was on its way: whether it took effect is not known. */
+/**
+ * The connection was lost while COMMIT was in flight, so it is not known whether the transaction has
+ * committed. Check the database before you repeat it. `cause` is the loss.
+ */
 export class TransactionOutcomeUnknownError extends SharedConnectionError {
   override readonly name = 'TransactionOutcomeUnknownError'
 }
 
-/** A block that joined the transaction failed, so it was rolled back. `cause` is that first error. */
+/** A joined block failed, so the transaction was rolled back. `cause` is the first error of such a block. */
 export class RollbackOnlyError extends SharedConnectionError {
   override readonly name = 'RollbackOnlyError'
 }
 
-/** What the server says of the transaction is not what was asked for: somebody moved it behind the bridge. */
+/**
+ * The transaction status of the server is not the expected one: other code has begun or ended a
+ * transaction without the bridge, for example a client of `withClient()`. The connection is closed.
+ */
 export class TransactionDriftError extends SharedConnectionError {
   override readonly name = 'TransactionDriftError'
 }
 
-/** All clients of the pool are held by transactions, and each of these waits for one more. */
+/** A pool deadlock: transactions hold all clients of the pool, and each waits for one more client. */
 export class PoolExhaustedError extends SharedConnectionError {
   override readonly name = 'PoolExhaustedError'
 }
 
-/** A wait for a turn on the connection took longer than `turnTimeout` while nothing went on there. */
+/**
+ * A statement or block waited longer than the option `turnTimeout` for its turn while the connection was
+ * idle. It was not sent.
+ */
 export class TurnTimeoutError extends SharedConnectionError {
   override readonly name = 'TurnTimeoutError'
 }
 
 /**
- * A statement that left together with others, and that the server did not run: one in front of it
- * had failed (`cause`) and left the transaction aborted. `code` is what the server would have said.
+ * The server skipped a pipelined statement, because one before it had failed (`cause`) and aborted the
+ * transaction.
  */
 export class StatementSkippedError extends SharedConnectionError {
   override readonly name = 'StatementSkippedError'
-  /** `in_failed_sql_transaction` */
+  /** The SQLSTATE with which the server refuses statements in an aborted transaction. */
   readonly code = '25P02'
-  /** The statement's own text. */
+  /** The text of the skipped statement. */
   readonly sql: string
 
   constructor(sql: string, cause: unknown) {
     super(
-      'the statement was not run: one that was sent in front of it has failed, and the transaction is aborted',
+      'the statement was not run: a statement that was sent before it has failed, and the transaction is aborted',
       { cause },
     )
     this.sql = sql
   }
 }
 
-/** Kysely's `kill session` ended the connection while its statement ran, and the transaction with it. */
+/** Kysely's abort option `kill session` closed the connection, and so ended its transaction. */
 export class SessionKilledError extends SharedConnectionError {
   override readonly name = 'SessionKilledError'
 }
 
-/** `shared.transaction()` took longer than its `timeout`, and was rolled back. */
+/** `shared.transaction()` took longer than its `timeout`, so it was rolled back. */
 export class TransactionTimeoutError extends SharedConnectionError {
   override readonly name = 'TransactionTimeoutError'
 }
 
-/** Hooks threw. The transaction is what `outcome` says; every hook has run. */
+/** One or more hooks threw. All hooks have run, and the outcome of the transaction has not changed. */
 export class HookError extends SharedConnectionError {
   override readonly name = 'HookError'
+  /** The outcome of the transaction. */
   readonly outcome: Outcome
-  /** All that was thrown, in order. The first is also `cause`. */
+  /** The thrown values, in order. The first one is also `cause`. */
   readonly errors: readonly unknown[]
 
   constructor(outcome: Outcome, errors: readonly unknown[]) {
@@ -181,19 +201,20 @@ export class HookError extends SharedConnectionError {
 }
 
 /**
- * `shared.batch()` has committed, but no result could be made of the rows of an item: a type parser, a
- * column's `mapFromDriverValue` or a plugin threw. COMMIT was on its way by then, with the statements.
+ * `shared.batch()` has committed, but the rows of an item could not be read: a type parser, a column's
+ * `mapFromDriverValue` or a plugin threw `cause`. COMMIT had been sent along with the statements.
  */
 export class BatchResultError extends SharedConnectionError {
   override readonly name = 'BatchResultError'
+  /** The outcome of the batch: always `committed`. */
   readonly outcome: Outcome = 'committed'
-  /** Which item it is, from 0. */
+  /** The index of the item, from 0. */
   readonly index: number
 
   constructor(index: number, cause: unknown) {
     super(
-      `the batch has committed, but what read the rows of item ${index} threw. ` +
-        'All that was written is kept: do not send it again for the result',
+      `the batch has committed, but reading the rows of item ${index} failed. ` +
+        'All its writes are in the database, so do not send it again to get the result',
       { cause },
     )
     this.index = index
@@ -201,7 +222,8 @@ export class BatchResultError extends SharedConnectionError {
 }
 
 /**
- * Thrown inside `shared.transaction` it rolls back and lets the call resolve with `value`.
+ * Throw this inside `shared.transaction()` to roll back and make the call resolve with `value`. In a
+ * block that has joined a transaction it is an error as any other.
  *
  * ```ts
  * const seen = await shared.transaction(async ({ tx }) => {
@@ -212,6 +234,7 @@ export class BatchResultError extends SharedConnectionError {
  */
 export class Rollback<T = undefined> extends Error {
   override readonly name = 'Rollback'
+  /** The value that the call resolves with. */
   readonly value: T
 
   constructor(...value: T extends undefined ? [] : [value: T]) {
@@ -220,7 +243,7 @@ export class Rollback<T = undefined> extends Error {
   }
 }
 
-/** Notes what failed during the clean-up on the error that matters. */
+/** Adds a failure of the cleanup to the error that caused the cleanup. */
 export function suppress(error: unknown, failure: unknown): void {
   if (error === failure) return
   const known = (error as { suppressed?: unknown } | undefined)?.suppressed
@@ -228,13 +251,13 @@ export function suppress(error: unknown, failure: unknown): void {
   else if (error instanceof Error && Object.isExtensible(error)) {
     Object.defineProperty(error, 'suppressed', { value: [failure], configurable: true })
   } else {
-    // its message may hold parameters
+    // Only the name, since the message may contain parameters.
     const name = failure instanceof Error ? failure.name : typeof failure
-    process.emitWarning(`what failed while cleaning up could not travel with its error: ${name}`)
+    process.emitWarning(`an error of the cleanup could not be added to the first error: ${name}`)
   }
 }
 
-/** Names the type of a value in a message. */
+/** Describes the type of a value in a message. */
 export function kindOf(value: unknown): string {
   if (typeof value === 'function') return 'a function'
   if (value === null || typeof value !== 'object') return String(value)

@@ -1,5 +1,6 @@
 /**
- * One PostgreSQL connection and one transaction for Kysely and Drizzle.
+ * Lets Kysely and Drizzle share PostgreSQL connections and transactions. Begin with
+ * {@link shareConnection}, or with `shared-connection/register` and `db.extension()`.
  *
  * @module
  */

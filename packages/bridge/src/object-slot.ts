@@ -1,17 +1,17 @@
-/** A value that the bridge keeps with objects which it has not made. */
+/** Associates values with objects that other code has made. */
 export interface ObjectSlot<T> {
   get(object: unknown): T | undefined
   set(object: object, value: T): void
 }
 
-/** Its subclasses add their private fields to the object that they are given, instead of to a new one. */
+/** A base class whose constructor returns its argument, so subclasses add private fields to that object. */
 const ReturnsObject = function (object: object): object {
   return object
 } as unknown as new (object: object) => object
 
 /**
- * Keeps values with objects as a `WeakMap` does, but in private fields of the objects. A value in a
- * `WeakMap` that has reached old space stays until the next full collection of garbage.
+ * Makes a slot that works as a `WeakMap` does, but stores each value in a private field of its object.
+ * An entry of a `WeakMap` in old space would survive until the next full garbage collection.
  */
 export function objectSlot<T>(): ObjectSlot<T> {
   class Slot extends ReturnsObject {

@@ -1,7 +1,18 @@
-/** How a transaction ended. `unknown`: the connection was lost while COMMIT was on its way. */
+/** The outcome of a transaction. `unknown`: the connection was lost while COMMIT was in flight. */
 export type Outcome = 'committed' | 'rolled-back' | 'unknown'
 
-/** The state of a frame. Only `open`, `ending` and `aborted` frames are on the stack. */
+/**
+ * The state of a frame, that is, of a transaction or a savepoint.
+ *
+ * - `open`: statements can be sent.
+ * - `aborted`: a statement has failed, so only a rollback can end the frame.
+ * - `ending`: only before-commit hooks and blocks that have joined the frame may still use it.
+ * - `committed`: the server has answered COMMIT.
+ * - `released`: a savepoint has become a part of the frame around it.
+ * - `rolled-back`: its work is undone.
+ * - `lost`: the connection was lost before COMMIT, so the server rolls back.
+ * - `unknown`: the connection was lost while COMMIT was in flight.
+ */
 export type FrameState =
   | 'open'
   | 'ending'
@@ -13,7 +24,8 @@ export type FrameState =
   | 'unknown'
 
 /**
- * The meaning of the answer to COMMIT: in an aborted transaction COMMIT succeeds, with the tag ROLLBACK.
+ * Interprets the command tag that answers COMMIT: in an aborted transaction, COMMIT succeeds with the
+ * tag ROLLBACK.
  *
  * Source: https://www.postgresql.org/docs/current/sql-commit.html
  */

@@ -1,5 +1,5 @@
 /**
- * Adds `extension()` to Kysely.
+ * Adds the method `extension()` to every Kysely database. Importing this module is enough.
  *
  * ```ts
  * import 'shared-connection/register'
@@ -23,12 +23,29 @@ import { installExtension } from './shared/extension.ts'
 
 declare module 'kysely' {
   interface Kysely<DB> {
-    /** Makes a database that shares the connection and the transactions of a Drizzle database. */
+    /**
+     * Returns a database that shares the connection and the transactions of a Drizzle database. It has
+     * the tables, plugins and log of this one. Sends nothing and opens no connection. If this database
+     * uses another pool than Drizzle, the first call on the result rejects with
+     * {@link DifferentPoolError}.
+     *
+     * ```ts
+     * const db = kysely.extension('shared-connection', { drizzle: orm })
+     * ```
+     *
+     * @throws {@link AmbiguousDatabaseError} without `drizzle`, unless exactly one database is shared
+     * @throws {@link OptionsConflictError} if the pool is shared already, with other options
+     * @throws {@link InvalidArgumentError} for anything but a Drizzle database on `pg` 8.21 or newer
+     */
     extension<O extends DrizzleLike = DrizzleLike>(
       name: 'shared-connection',
       options?: SharedConnectionExtension<O>,
     ): SharedKysely<DB, O>
-    /** Installs an extension that was registered with `registerExtension`. */
+    /**
+     * Installs an extension that was registered with `registerExtension`, and returns its result.
+     *
+     * @throws {@link InvalidArgumentError} if no extension of that name is registered
+     */
     extension<Name extends keyof KyselyExtensions<DB>>(
       name: Name,
       ...args: KyselyExtensions<DB>[Name] extends (...args: infer A) => unknown ? A : never

@@ -3,34 +3,41 @@ import { ISOLATION_LEVELS, type IsolationLevel } from './sql/control-command.ts'
 
 /** The options of {@link shareConnection}. */
 export interface SharedConnectionOptions {
-  /** Labels the database in logs, events and errors. */
+  /** A label for the database in logs, events and errors. Default: none. */
   readonly name?: string
   /**
-   * What `transaction()` of a layer means while a transaction is open: a `savepoint` (default), or
-   * to `join` what is open, where a failure dooms the whole. Nested calls on a handle
-   * (`tx.transaction`) and Kysely's savepoints are always savepoints.
+   * The effect of a layer's `transaction()` while a transaction is open. `savepoint` (default) sends
+   * SAVEPOINT. `join` sends nothing: the block works in the open transaction, and if it fails, that
+   * transaction becomes rollback-only. Nested calls on a handle (`tx.transaction`) and Kysely's
+   * savepoints are always savepoints.
    */
   readonly nesting?: 'savepoint' | 'join'
   /**
-   * Holds BEGIN, SAVEPOINT and RELEASE back to ride with the next statement, so that they cost no
-   * round trip. Default `true`. `false` sends each at once.
+   * Defers BEGIN, SAVEPOINT and RELEASE and piggybacks them on the next statement, so that they cost
+   * no round trip. Default `true`. With `false`, each is sent at once and alone.
    */
   readonly lazy?: boolean
-  /** The server's default level, to compare nested requests with. Default `read committed`. */
+  /**
+   * The server's `default_transaction_isolation`. A nested block may only request the level of its
+   * transaction, and this is that level if the transaction did not request one. Default
+   * `read committed`.
+   */
   readonly defaultIsolationLevel?: IsolationLevel
   /**
-   * How many milliseconds a statement or block waits for its turn while nothing goes on in the
-   * transaction that is in its way. Default 30,000; 0 for ever.
+   * The longest wait of a statement or block for its turn, in milliseconds during which the
+   * transaction that it waits for was idle. Then it rejects with {@link TurnTimeoutError}. Default
+   * 30,000; 0 means no limit.
    */
   readonly turnTimeout?: number
   /**
-   * Takes the errors of hooks, which else reject the call that ended the transaction. Where it throws,
-   * they do, and what it has thrown is in `suppressed` of what the call rejects with.
+   * Receives the errors of hooks, so that the call that ended the transaction does not reject with
+   * them. If it throws, that call rejects as if there were no `onHookError`, and the thrown value is in
+   * `suppressed` of its error. Default: none.
    */
   readonly onHookError?: (error: HookError) => void
 }
 
-/** The options with their defaults. */
+/** The options, with defaults filled in. */
 export interface Settings {
   readonly name: string | undefined
   readonly nesting: 'savepoint' | 'join'
@@ -49,7 +56,7 @@ const CHECKS: { readonly [K in keyof Settings]: readonly [(value: unknown) => bo
     `one of ${ISOLATION_LEVELS.join(', ')}`,
   ],
   turnTimeout: [
-    // the longest delay that timers take
+    // Timers do not support longer delays.
     (value) => Number.isFinite(value) && Number(value) >= 0 && Number(value) < 2 ** 31,
     'a number of milliseconds from 0 to 2,147,483,647',
   ],
@@ -86,13 +93,13 @@ export function settingsOf(options: SharedConnectionOptions): Settings {
   }
 }
 
-/** A wrong value. An object may hold secrets, and a function is long. */
+/** Describes a wrong value. An object may hold secrets, and the source of a function is long. */
 function inWords(value: unknown): string {
   if (typeof value === 'function') return 'a function'
   return value === null || typeof value !== 'object' ? String(value) : 'an object'
 }
 
-/** Refuses options that differ from those that the pool was adopted with; those left out do not count, nor do functions. */
+/** Throws if an option differs from that with which the pool was adopted. Omitted options and functions are ignored. */
 export function assertSameSettings(settings: Settings, options: SharedConnectionOptions): void {
   const asked = settingsOf(options)
   const differing = (Object.keys(settings) as (keyof Settings)[]).filter(
@@ -107,6 +114,6 @@ export function assertSameSettings(settings: Settings, options: SharedConnection
     (key) => `${key} (was ${String(settings[key])}, now ${String(asked[key])})`,
   )
   throw new OptionsConflictError(
-    `this pool is shared already, with other options: ${list.join(', ')}. Give the options once, or the same ones`,
+    `this pool is shared already, with other options: ${list.join(', ')}. Pass the options once, or the same ones each time`,
   )
 }

@@ -3,14 +3,15 @@ import { type QueryEvent, queryChannel } from './channels.ts'
 
 /** The options of {@link logQueries}. */
 export interface LogOptions {
-  /** Takes each line, without a line feed at its end. Default: standard output. */
+  /** Called with each line, without a line feed, and its event. Default: writes to standard output. */
   readonly write?: (line: string, event: QueryEvent) => void
-  /** Appends the values of the parameters. They may be secrets. Default `false`. */
+  /** Whether to print parameters and error messages. They may contain secrets. Default `false`. */
   readonly parameters?: boolean
 }
 
 /**
- * Prints a line for each statement of every layer, when it has been answered. Gives back what ends it.
+ * Prints a line for each statement of every layer, when it is answered. Returns a function that stops the
+ * log. An error of `write` becomes a warning of the process.
  *
  * ```ts
  * const stop = logQueries()
@@ -18,9 +19,9 @@ export interface LogOptions {
  * // kysely    0.38ms        tx=7/1      TRANSACTION commit
  * ```
  *
- * Durations are in milliseconds, and count from leaving to the answer. `tx=7/2(sp1)` is
- * transaction 7 at depth 2, in savepoint sp1. `+` in front of a duration: it rode in front of
- * another statement, and has had no round trip of its own.
+ * Durations are milliseconds from sending to the answer. `tx=7/2(sp1)` means transaction 7 at depth 2, in
+ * savepoint sp1. A `+` before the duration marks a piggybacked command: it was sent together with the
+ * next statement and had no round trip of its own.
  */
 export function logQueries(options: LogOptions = {}): () => void {
   const write = options.write ?? ((line: string) => process.stdout.write(`${line}\n`))
@@ -28,7 +29,7 @@ export function logQueries(options: LogOptions = {}): () => void {
     try {
       write(lineOf(event, options.parameters ?? false), event)
     } catch (error) {
-      // a broken log must not break a query, nor be silent
+      // A broken log must neither break a query nor stay unnoticed.
       process.emitWarning(error instanceof Error ? error : String(error))
     }
   }
@@ -78,7 +79,7 @@ function valueOf(value: unknown): string {
   return inspect(value, { breakLength: Infinity, compact: true })
 }
 
-/** PostgreSQL quotes values in its messages, so those are parameters too. */
+/** Messages of PostgreSQL quote values, so they are printed only if parameters are. */
 function failureOf({ error, sqlstate }: QueryEvent, parameters: boolean): string {
   if (!(error instanceof Error)) return sqlstate ?? 'failed'
   return parameters ? `${sqlstate ?? error.name} ${error.message}` : (sqlstate ?? error.name)

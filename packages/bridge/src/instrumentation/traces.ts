@@ -10,7 +10,7 @@ import {
 
 let sequence = 0
 
-/** What is known of a statement when it is asked for. */
+/** The facts that are known when a statement is issued. */
 export interface QueryFacts {
   readonly database: string | undefined
   readonly layer: Layer
@@ -22,19 +22,19 @@ export interface QueryFacts {
   readonly frame: Frame | undefined
 }
 
-/** The connection that a statement leaves on. */
+/** The connection on which a statement is sent. */
 export interface Carriage {
   readonly id: number
   readonly processID: number | null | undefined
 }
 
-/** The life of one statement on the query channel. Made only where somebody listens. */
+/** Publishes the life of one statement on the query channel. */
 export class QueryTrace {
   readonly #event: QueryEvent
   readonly #asked = performance.now()
   #left = this.#asked
 
-  /** Publishes `start`, in the context of the caller, and nothing where nobody listens. */
+  /** Publishes `start` in the context of the caller. Returns undefined if the channel has no subscribers. */
   static start(facts: QueryFacts): QueryTrace | undefined {
     return queryChannel.hasSubscribers ? new QueryTrace(facts) : undefined
   }
@@ -67,7 +67,7 @@ export class QueryTrace {
     queryChannel.end.publish(this.#event)
   }
 
-  /** It leaves on that connection. */
+  /** Records that the statement is sent on that connection. */
   left(carriage: Carriage): void {
     this.#left = performance.now()
     this.#event.seq = ++sequence
@@ -76,7 +76,7 @@ export class QueryTrace {
     this.#event.queueWait = this.#left - this.#asked
   }
 
-  /** Tells how the statement ends. */
+  /** Publishes the end of the statement when its answer has arrived. */
   follow<T extends { readonly command: string; readonly rowCount: number | null }>(
     answer: Promise<T>,
   ): Promise<T> {
@@ -112,7 +112,7 @@ export class QueryTrace {
   }
 }
 
-/** The life of one transaction on the transaction channel. Made only where somebody listens. */
+/** Publishes the life of one transaction on the transaction channel. */
 export class TransactionTrace {
   readonly #event: TransactionEvent
   readonly #started = performance.now()
@@ -153,7 +153,7 @@ export class TransactionTrace {
   }
 }
 
-/** Tells that a savepoint was opened or has ended. */
+/** Publishes that a savepoint was opened or has ended. */
 export function publishSavepoint(
   database: string | undefined,
   frame: Frame,

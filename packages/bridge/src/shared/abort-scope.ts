@@ -1,7 +1,7 @@
 import { timeoutError } from '../transaction/frame-errors.ts'
 import type { CallSite } from '../transaction/call-site.ts'
 
-/** What ends a block from outside: the user's signal, its timeout, and what ends the block around it. */
+/** Combines the signals that end a block from outside: the user's, its timeout, and the outer block's. */
 export class AbortScope {
   readonly #controller = new AbortController()
   readonly #sources: readonly AbortSignal[]
@@ -32,7 +32,7 @@ export class AbortScope {
     return this.#controller.signal
   }
 
-  /** Lets go of the clock and of the signals, which may live longer. */
+  /** Stops the timer and unsubscribes from the signals, which may outlive the block. */
   end(): void {
     clearTimeout(this.#timer)
     for (const source of this.#sources) source.removeEventListener('abort', this.#onAbort)

@@ -15,17 +15,18 @@ import type { Frame } from '../transaction/frame.ts'
 import type { BatchCollector } from '../wire/batch-collector.ts'
 import { callSiteAbove } from '../transaction/call-site.ts'
 
-/** A statement that was built and not yet sent: a builder of Drizzle or of Kysely. */
+/** A statement that is not sent yet: a query builder of Drizzle or Kysely. */
 export interface BatchItem {
+  /** Sends the statement. `shared.batch()` calls it, so pass builders that were not executed. */
   execute(...args: never[]): Promise<unknown>
 }
 
-/** What each item of a batch resolves with, in their order. */
+/** The results of the items of a batch, in their order. */
 export type BatchResults<T extends readonly BatchItem[]> = {
   -readonly [K in keyof T]: T[K] extends { execute(...args: never[]): Promise<infer R> } ? R : never
 }
 
-/** Sends built statements as one transaction, before one Sync. */
+/** Sends statements as one transaction, before one Sync. */
 export async function runBatch(
   database: Database,
   items: readonly BatchItem[],
@@ -117,7 +118,7 @@ function resultsOf(
   return outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value : undefined))
 }
 
-/** Whether a statement failed only because another of the batch did; a layer may have wrapped that. */
+/** Whether a statement failed only because another one did. A layer may have wrapped that error. */
 function isSkipped(error: unknown): boolean {
   const { cause } = (error ?? {}) as { cause?: unknown }
   return error instanceof StatementSkippedError || cause instanceof StatementSkippedError
@@ -126,6 +127,6 @@ function isSkipped(error: unknown): boolean {
 function elsewhere(): InvalidArgumentError {
   return new InvalidArgumentError(
     'an item of the batch has sent nothing over this connection: it was built by another database, or served by a cache. ' +
-      'What it did elsewhere is done; nothing of the others was sent',
+      'The other items were not sent; anything that this item did elsewhere is not undone',
   )
 }

@@ -7,12 +7,12 @@ import { shareWithKysely } from './shared-pool.ts'
 
 /** The options of `db.extension('shared-connection', …)`. */
 export interface SharedConnectionExtension<O extends DrizzleLike> extends SharedConnectionOptions {
-  /** The Drizzle database to share with. May be left out where exactly one is shared already. */
+  /** The Drizzle database to share with. May be omitted if exactly one is shared already. */
   readonly drizzle?: O
 }
 
 /**
- * Extensions that others have registered: add yours by declaration merging.
+ * The types of registered extensions. Add yours by declaration merging:
  *
  * ```ts
  * declare module 'shared-connection' {
@@ -23,19 +23,28 @@ export interface SharedConnectionExtension<O extends DrizzleLike> extends Shared
 // eslint-disable-next-line typescript/no-unused-vars -- DB is for those who merge into it
 export interface KyselyExtensions<DB> {}
 
-/** What installs an extension: gets the database and the arguments, gives what `extension()` gives. */
+/**
+ * Installs an extension. It is called with the database and the further arguments of `extension()`, and
+ * `extension()` returns its result.
+ */
 export type InstallExtension = (db: Kysely<never>, ...args: never[]) => unknown
 
 const extensions = new Map<string, InstallExtension>()
 
 /**
- * Registers an extension for `db.extension(name)`. The same one twice is registered once.
+ * Registers an extension for `db.extension(name)`. Registering the same function again has no effect.
  *
- * @throws {@link InvalidArgumentError} for a name that another extension has
+ * ```ts
+ * registerExtension('audited', (db, options) => db.withPlugin(new AuditPlugin(options)))
+ * ```
+ *
+ * @throws {@link InvalidArgumentError} if another extension has that name
  */
 export function registerExtension(name: string, install: InstallExtension): void {
   if (typeof name !== 'string' || typeof install !== 'function') {
-    throw new InvalidArgumentError('registerExtension takes a name and a function')
+    throw new InvalidArgumentError(
+      `registerExtension() was given ${typeof name} and ${typeof install}; give a name and a function`,
+    )
   }
   const known = extensions.get(name)
   if (known !== undefined && known !== install) {

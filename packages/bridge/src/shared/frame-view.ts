@@ -3,7 +3,7 @@ import type { FrameState } from '../outcome.ts'
 import type { Frame, Layer } from '../transaction/frame.ts'
 import { type Hooks, registerHook } from '../transaction/register-hook.ts'
 
-/** One level of nesting, as its user sees it. */
+/** One level of nesting: a transaction, or a savepoint in one. Its hooks belong to this frame. */
 export interface TransactionFrame extends Hooks {
   /** Unique in the process. The id of the outermost frame is the id of the transaction. */
   readonly id: number
@@ -11,45 +11,54 @@ export interface TransactionFrame extends Hooks {
   readonly depth: number
   /** The layer that opened it. */
   readonly layer: Layer
+  /** Whether the frame is the transaction or a savepoint. */
   readonly kind: 'transaction' | 'savepoint'
-  /** The savepoint's name; nothing for a transaction. */
+  /** The savepoint's name; `undefined` for a transaction. */
   readonly name: string | undefined
+  /** The current state. */
   readonly state: FrameState
   /**
-   * Rolls the frame back when its block ends, and keeps the block's value: nothing is thrown.
+   * Makes the frame end in a rollback when its block ends. The call still resolves with the value of
+   * the block. Sends nothing by itself.
    *
    * ```ts
    * await shared.transaction(async ({ tx, frame }) => {
    *   frame.rollbackOnExit()
-   *   return tx.insert(accounts).values(row).returning()   // tried, and taken back: ROLLBACK
+   *   return tx.insert(accounts).values(row).returning()   // inserted, then ROLLBACK
    * })
    * ```
    */
   rollbackOnExit(this: void): void
 }
 
-/** Where the code that asks stands. A picture of the moment: it does not change any more. */
+/** A snapshot of the transaction around the calling code. */
 export interface TransactionState {
-  /** The id of the transaction. */
+  /** The id of the transaction, unique in the process. */
   readonly id: number
+  /** The depth of the innermost frame: 1 in the transaction, 2 in a savepoint, and so on. */
   readonly depth: number
   /** The layer that opened the outermost frame, and will commit it. */
   readonly holder: Layer
-  /** As asked for; nothing where the server's default holds. */
+  /** The requested isolation level; `undefined` if the server's default applies. */
   readonly isolationLevel: IsolationLevel | undefined
+  /** The requested access mode; `undefined` if the server's default applies. */
   readonly accessMode: AccessMode | undefined
   /** The state of the innermost frame. */
   readonly state: FrameState
   /** The open frames, outermost first. */
   readonly frames: readonly {
+    /** The layer that opened the frame. */
     readonly layer: Layer
+    /** Whether the frame is the transaction or a savepoint. */
     readonly kind: 'transaction' | 'savepoint'
+    /** The savepoint's name; `undefined` for a transaction. */
     readonly name: string | undefined
+    /** The state of the frame. */
     readonly state: FrameState
   }[]
 }
 
-/** A picture of the stack, seen from a frame. */
+/** Takes a snapshot of the frames from the outermost to `frame`. */
 export function stateOf(frame: Frame): TransactionState {
   const frames: TransactionState['frames'][number][] = []
   for (let at: Frame | undefined = frame; at !== undefined; at = at.parent) {
@@ -66,7 +75,7 @@ export function stateOf(frame: Frame): TransactionState {
   }
 }
 
-/** The hooks of the frame that `frameFor` names when one is registered. */
+/** Makes the hook methods. `frameFor` finds the frame each time that a hook is registered. */
 export function hooksOn(frameFor: (on: object | undefined) => Frame | undefined): Hooks {
   return {
     afterCommit: (fn, options) =>
@@ -80,7 +89,7 @@ export function hooksOn(frameFor: (on: object | undefined) => Frame | undefined)
   }
 }
 
-/** A frame for its users. */
+/** Makes the public object of a frame. */
 export function viewOf(frame: Frame): TransactionFrame {
   return {
     ...hooksOn(() => frame),
@@ -93,7 +102,7 @@ export function viewOf(frame: Frame): TransactionFrame {
       return frame.finalState
     },
     rollbackOnExit() {
-      // a savepoint by hand has no block to exit
+      // A manual savepoint has no block to exit.
       let home = frame
       while (!home.scoped && !home.begun && home.parent !== undefined) home = home.parent
       home.rollbackOnly ??= 'requested'

@@ -8,7 +8,7 @@ export interface HandleMaker {
   kysely(lease: Lease): unknown
 }
 
-/** The parts of a context. Each is made when it is asked for. */
+/** The parts of a context. Each is made on first access. */
 class Parts {
   readonly #make: HandleMaker
   readonly #lease: Lease
@@ -49,9 +49,9 @@ interface Context {
 }
 
 /**
- * The getters of all contexts. They look their context up in whatever they are called on, so that it
- * can be wrapped and inherited from. With getters that know it, V8 would keep each context, and what it
- * refers to, until the next full collection of garbage.
+ * The getters of all contexts. They find the parts through `this`, so a context can be wrapped and
+ * inherited from. With closures instead, V8 would retain each context, and all that it refers to,
+ * until the next full garbage collection.
  */
 const GETTERS = (['tx', 'trx', 'frame', 'signal'] as const).map((name) => {
   const get = function (this: Context): unknown {
@@ -60,7 +60,7 @@ const GETTERS = (['tx', 'trx', 'frame', 'signal'] as const).map((name) => {
   return { name, getter: { get, enumerable: true, configurable: true } }
 })
 
-/** What the callback of `shared.transaction()` gets in a transaction: it can be destructured and spread. */
+/** Makes the context of a callback of `shared.transaction()`. It can be destructured and spread. */
 export function contextOfLease(make: HandleMaker, lease: Lease, frame: Frame): object {
   const context = {}
   Object.defineProperty(context, PARTS, { value: new Parts(make, lease, frame) })

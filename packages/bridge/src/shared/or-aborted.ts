@@ -1,6 +1,6 @@
 /**
- * The result of `work`, or else the reason of `signal`, once that is aborted and `cancel` has been in
- * time to stop the work.
+ * Settles as `work` does, unless `signal` is aborted and `cancel` returns true, which means that it has
+ * stopped the work in time. Then it rejects with the reason of `signal`.
  */
 export function orAborted<T>(
   work: Promise<T>,

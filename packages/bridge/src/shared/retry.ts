@@ -2,15 +2,22 @@ import { setImmediate, setTimeout } from 'node:timers/promises'
 import { HookError, InvalidArgumentError, suppress } from '../errors.ts'
 import type { Frame } from '../transaction/frame.ts'
 
-/** How a transaction is done again after a serialization failure or a deadlock. */
+/** The options for retries after a serialization failure (40001) or a deadlock (40P01). */
 export interface RetryOptions {
-  /** How many times more at most. Default 5. */
+  /** The maximum number of repetitions after the first attempt. Default 5. */
   readonly limit?: number
-  /** The longest first pause in milliseconds. It doubles each time, and the pause is a random part of it. Default 20. */
+  /**
+   * The upper bound of the first pause, in milliseconds. It doubles with each repetition, and each
+   * pause is a random part of it. Default 20.
+   */
   readonly delay?: number
-  /** The longest pause in milliseconds. Default 1,000. */
+  /** The upper bound of all pauses, in milliseconds. Default 1,000. */
   readonly maxDelay?: number
-  /** Called before each repetition, outside the transaction, with the error and the number of the repetition. It is awaited. */
+  /**
+   * Called and awaited before each repetition, outside the transaction, with the error and the number
+   * of the repetition, from 1. If it throws, the call rejects with the error of the transaction, and the
+   * thrown value is in its `suppressed`. Default: none.
+   */
   readonly onRetry?: (error: unknown, repetition: number) => unknown
 }
 
@@ -18,7 +25,7 @@ type Retry = Required<Omit<RetryOptions, 'onRetry'>> & Pick<RetryOptions, 'onRet
 
 const NUMBERS = { limit: 5, delay: 20, maxDelay: 1_000 }
 
-/** Checks what was given for `retry`, and fills in the defaults. */
+/** Checks the option `retry` and fills in the defaults. */
 export function retryOf(given: number | RetryOptions): Retry {
   const options = typeof given === 'number' ? { limit: given } : given
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
@@ -38,12 +45,12 @@ export function retryOf(given: number | RetryOptions): Retry {
   return { limit, delay, maxDelay, ...(options.onRetry && { onRetry: options.onRetry }) }
 }
 
-/** One try of a transaction. It tells the frame that it has opened. */
+/** One attempt at a transaction. It calls `onOpen` with the frame that it has opened. */
 type Attempt<T> = (onOpen: (frame: Frame | undefined) => void) => Promise<T>
 
 /**
- * Does a transaction again while the server says that this may help, with fresh frames and hooks
- * each time. What has committed, or may have, is never done again.
+ * Repeats a transaction after conflicts, with new frames and hooks each time. It never repeats a
+ * transaction that has, or may have, committed.
  *
  * Source: https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html
  */
@@ -62,18 +69,18 @@ export async function retrying<T>(
       const isRolledBack = frame?.state === 'rolled-back'
       if (!isRolledBack || repetition > limit || !isConflict(error)) throw error
       signal?.throwIfAborted()
-      await tell(onRetry, error, repetition)
-      // "full jitter": those that met once are not to meet again
+      await callOnRetry(onRetry, error, repetition)
+      // "Full jitter", so that transactions which have collided do not collide again.
       const longest = Math.min(maxDelay, delay * 2 ** Math.min(repetition - 1, 30))
       await pause(Math.random() * longest, signal)
     }
   }
 }
 
-/** Whether the server has refused to serialize the transaction, or broken a deadlock with it. */
+/** Whether the error is a serialization failure or a deadlock of the transaction. */
 function isConflict(error: unknown): boolean {
   const seen = new Set<unknown>()
-  // what hooks did is no matter of the transaction
+  // Errors of hooks say nothing about the transaction.
   for (let at = error; at instanceof Error && !(at instanceof HookError); at = at.cause) {
     if (seen.has(at)) return false
     seen.add(at)
@@ -83,8 +90,8 @@ function isConflict(error: unknown): boolean {
   return false
 }
 
-/** The conflict stays the error that matters, whatever who is told of it throws. */
-async function tell(
+/** Calls `onRetry`. The conflict remains the error of the call, even if `onRetry` throws. */
+async function callOnRetry(
   onRetry: RetryOptions['onRetry'],
   error: unknown,
   repetition: number,
@@ -99,7 +106,7 @@ async function tell(
 
 async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   try {
-    // A timer takes a millisecond at least, and more on a busy machine.
+    // A timer takes at least a millisecond, and more on a busy machine.
     if (milliseconds === 0) await setImmediate(undefined, signal && { signal })
     else await setTimeout(milliseconds, undefined, signal && { signal })
   } catch {

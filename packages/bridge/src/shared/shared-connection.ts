@@ -17,13 +17,13 @@ export type SharedKysely<DB, O extends DrizzleLike = DrizzleLike> = ExtendedKyse
   SharedConnection<O, DB>
 >
 
-/** A Kysely transaction of the bridge. */
+/** A Kysely transaction on the connection that a Drizzle database uses. Its `transaction()` nests. */
 export type SharedTransaction<DB, O extends DrizzleLike = DrizzleLike> = KyselyTransaction<
   DB,
   SharedConnection<O, DB>
 >
 
-/** The physical client of a Drizzle database: what its pool gives, or the client that it was made with. */
+/** The type of the physical client of a Drizzle database: that of its pool's clients, or its own client. */
 export type ClientOf<O extends DrizzleLike> = O['$client'] extends {
   connect: { (): Promise<infer C>; (callback: never): void }
 }
@@ -32,18 +32,28 @@ export type ClientOf<O extends DrizzleLike> = O['$client'] extends {
     : O['$client']
   : O['$client']
 
-/** One Drizzle database and any number of Kysely databases that work on one connection. */
+/**
+ * The bridge of one pool: one Drizzle database, or several on that pool, and any number of Kysely
+ * databases share connections and transactions. All members can be destructured.
+ */
 export interface SharedConnection<O extends DrizzleLike = DrizzleLike, DB = unknown> extends Hooks {
-  /** Whether the code that asks stands in a transaction, of whichever layer. Sends nothing. */
+  /** Whether the calling code is in a transaction of any layer. Sends nothing. */
   readonly inTransaction: boolean
-  /** Where the code that asks stands; nothing outside a transaction. Sends nothing. */
+  /** A snapshot of the transaction around the calling code; `undefined` outside. Sends nothing. */
   readonly current: TransactionState | undefined
-  /** Makes a Kysely database on the connection, with Kysely's own options but for the dialect. */
+  /**
+   * Makes a Kysely database on this connection. It takes Kysely's own options, except `dialect`.
+   *
+   * ```ts
+   * const db = shared.kysely<Database>()
+   * ```
+   */
   kysely<D = DB>(this: void, options?: KyselyOptions): SharedKysely<D, O>
   /**
-   * Runs `fn` in a transaction that belongs to neither layer: BEGIN, or SAVEPOINT where one is
-   * open. Commits when `fn` resolves, rolls back when it rejects. {@link Rollback} rolls back and
-   * resolves with its value. On `db.shared` the type of `trx` knows the tables of `db`.
+   * Runs `fn` in a transaction that both layers can use: BEGIN and COMMIT, or SAVEPOINT and RELEASE
+   * inside an open transaction (see `propagation`). Rolls back if `fn` rejects, and rejects with its
+   * error. If `fn` throws {@link Rollback}, it rolls back and resolves with the value of that. On
+   * `db.shared`, `trx` has the types of the tables of `db`.
    *
    * ```ts
    * await shared.transaction(async ({ tx, trx }) => {                 // BEGIN
@@ -52,27 +62,37 @@ export interface SharedConnection<O extends DrizzleLike = DrizzleLike, DB = unkn
    * }, { isolationLevel: 'serializable' })                            // COMMIT
    * ```
    *
-   * @throws {@link TransactionOptionError} for an option that can not be honoured here
-   * @throws {@link PropagationError} for a propagation that the place does not allow
-   * @throws {@link TransactionAbortedError} when a swallowed error had doomed the transaction
-   * @throws {@link TransactionOutcomeUnknownError} when the connection was lost during COMMIT
-   * @throws {@link HookError} when hooks failed; the data is what its `outcome` says
+   * @throws {@link InvalidArgumentError} for invalid options, before any SQL
+   * @throws {@link TransactionOptionError} if an option cannot be honoured here, before any SQL
+   * @throws {@link PropagationError} if `mandatory` or `never` does not allow the call, before any SQL
+   * @throws {@link TransactionAbortedError} if a swallowed error has aborted the transaction
+   * @throws {@link RollbackOnlyError} if a block that joined the transaction has failed
+   * @throws {@link TransactionTimeoutError} if `timeout` has elapsed
+   * @throws {@link TransactionOutcomeUnknownError} if the connection was lost during COMMIT
+   * @throws {@link HookError} if hooks failed; its `outcome` is that of the transaction
    */
   transaction<T>(
     this: void,
     fn: (context: TransactionContext<O, DB, SharedConnection<O, DB>>) => Promise<T> | T,
     options?: TransactionOptions,
   ): Promise<T>
+  /**
+   * Runs `fn` with a propagation that may result in no transaction. Without one, `tx` and `trx` are the
+   * databases themselves.
+   *
+   * @throws {@link PropagationError} if `never` does not allow the call, before any SQL
+   */
   transaction<T>(
     this: void,
     fn: (context: MaybeContext<O, DB, SharedConnection<O, DB>>) => Promise<T> | T,
     options: MaybeOptions,
   ): Promise<T>
   /**
-   * Sends builders of Drizzle and Kysely, mixed, as one transaction: BEGIN, the statements and COMMIT
-   * leave together, in one round trip; one more rolls back. Inside a transaction they are a savepoint.
-   * All or nothing: rejects with the error of the first that failed. Resolves with their results, in
-   * order and typed. Each item sends one statement; none may depend on the result of another.
+   * Sends query builders of Drizzle and Kysely as one transaction: BEGIN, the statements and COMMIT take
+   * one round trip, and a rollback takes one more. Inside a transaction the batch is a savepoint.
+   * Resolves with the results, in order and typed. If a statement fails, all are rolled back, and the
+   * call rejects with its error. Each item must send one statement, and none can depend on the result of
+   * another.
    *
    * ```ts
    * const [accounts, audit] = await shared.batch([
@@ -82,33 +102,57 @@ export interface SharedConnection<O extends DrizzleLike = DrizzleLike, DB = unkn
    * ```
    *
    * @throws {@link InvalidArgumentError} for anything but builders, before any SQL
-   * @throws {@link BatchResultError} when it has committed, but what reads the rows of an item threw;
-   *   inside a transaction that error itself, and all of the batch is rolled back
-   * @throws {@link TransactionOutcomeUnknownError} when the connection was lost before any error came
+   * @throws {@link BatchResultError} if the batch has committed, but the rows of an item could not be
+   *   read. Inside a transaction the batch is rolled back instead, and rejects with that error itself
+   * @throws {@link TransactionOutcomeUnknownError} if the connection was lost before any answer
    */
   batch<const T extends readonly BatchItem[]>(this: void, items: T): Promise<BatchResults<T>>
-  /** Makes the transaction of a handle the ambient one while `fn` runs. */
+  /**
+   * Makes the transaction of a handle (`tx`, `trx`) the ambient one while `fn` runs. Sends nothing.
+   *
+   * ```ts
+   * await shared.within(trx, () => orm.insert(orders).values(order))   // in the transaction of trx
+   * ```
+   *
+   * @throws {@link InvalidArgumentError} for anything but a handle of this database
+   * @throws {@link TransactionClosedError} if the transaction of the handle has ended
+   */
   within<T>(this: void, handle: object, fn: () => Promise<T> | T): Promise<T>
-  /** The frame of a handle, with its hooks. */
+  /**
+   * Returns the frame of a handle (`tx`, `trx`), with its hooks. Sends nothing.
+   *
+   * @throws {@link InvalidArgumentError} for anything but a handle of this database
+   */
   of(this: void, handle: object): TransactionFrame
-  /** Drizzle's handle for the transaction of any handle. */
+  /**
+   * Returns a Drizzle handle for the transaction of a handle of either layer. Sends nothing.
+   *
+   * @throws {@link InvalidArgumentError} for anything but a handle of this database
+   */
   drizzleFor(this: void, handle: object): DrizzleTransaction<O>
   /**
-   * Kysely's handle for the transaction of any handle, with the plugins and the log of `db`. By
-   * default that is the Kysely database that was extended or made first, or else a plain one.
+   * Returns a Kysely handle for the transaction of a handle of either layer, with the plugins and the
+   * log of `db`. Default for `db`: the first Kysely database that was extended or made. Sends nothing.
+   *
+   * @throws {@link InvalidArgumentError} for anything but a handle of this database
    */
   kyselyFor<D = DB>(this: void, handle: object, db?: Kysely<D>): SharedTransaction<D, O>
-  /** Runs `fn` outside the transaction around it, on other connections. */
+  /**
+   * Runs `fn` outside the transaction around it. Its statements run on other connections of the pool.
+   *
+   * @throws {@link PoolExhaustedError} if transactions hold all clients and each waits for one more
+   */
   outside<T>(this: void, fn: () => Promise<T> | T): Promise<T>
   /**
-   * Gives `fn` the physical client of the transaction around, or one from the pool. What is held
-   * back is sent first; nothing else is sent until `fn` ends.
+   * Calls `fn` with the physical client of the transaction around it, or else with one of the pool.
+   * Sends deferred commands first, and no other statements until `fn` has ended.
    *
-   * @throws {@link TransactionDriftError} when `fn` has moved the transaction
+   * @throws {@link TransactionDriftError} if `fn` has begun or ended a transaction
    */
   withClient<T>(this: void, fn: (client: ClientOf<O>) => Promise<T> | T): Promise<T>
   /**
-   * Lets the pool and the Drizzle databases go: they are as they were before.
+   * Ends the sharing: restores the pool and the Drizzle databases. Sends nothing, and closes no
+   * connection.
    *
    * @throws {@link DisposeError} while a connection is in use
    */

@@ -21,7 +21,7 @@ import type { SharedConnection, SharedKysely } from './shared-connection.ts'
 import { runTransaction } from './transaction-block.ts'
 import type { MaybeOptions, TransactionOptions } from './transaction-options.ts'
 
-/** What the package keeps for one adopted pool. */
+/** The state of the bridge for one adopted pool. */
 class SharedPool {
   readonly adoption: Adoption
   readonly orm: DrizzleLike
@@ -53,7 +53,7 @@ class SharedPool {
     return extended
   }
 
-  /** The frame of a handle, or of the code that calls. */
+  /** Returns the frame of a handle, or that of the calling code. */
   frameFor(handle: object | undefined): Frame | undefined {
     const { database } = this.adoption
     if (handle !== undefined) return frameOfHandle(this.#bindingOf(handle))
@@ -73,17 +73,19 @@ class SharedPool {
   #frameOf(handle: object): Frame {
     const frame = this.frameFor(handle)
     if (frame !== undefined) return frame
-    throw new InvalidArgumentError('the handle is in no transaction')
+    throw new InvalidArgumentError(
+      'the handle has no transaction; give the tx or trx of one that is open',
+    )
   }
 
-  /** Makes a Kysely database without one of the user's. */
+  /** Makes a Kysely database that is not derived from one of the user's. */
   #make(options?: KyselyOptions): ExtendedKysely<unknown, unknown> {
     const made = makeKysely<unknown, unknown>(this.bridge, this.adoption.poolForKysely, options)
     this.#kysely ??= made
     return made
   }
 
-  /** The user's first Kysely database, whose plugins and log a handle has by default. */
+  /** The user's first Kysely database. By default, handles have its plugins and its log. */
   #defaultKysely(): ExtendedKysely<unknown, unknown> {
     return this.#kysely ?? this.#make()
   }
@@ -124,7 +126,7 @@ class SharedPool {
     pools.delete(this.adoption)
   }
 
-  /** What users see. It is made of closures, so that all of it can be destructured. */
+  /** Makes the public object. It consists of closures, so that its members can be destructured. */
   #surface(hooks: Hooks): SharedConnection {
     const shared = this
     const { database } = this.adoption
@@ -162,9 +164,9 @@ class SharedPool {
 const pools = new WeakMap<Adoption, SharedPool>()
 
 /**
- * Adopts a Drizzle database on node-postgres, so that Kysely can share its connections and
- * transactions. The pool is the identity: the same database, or another on the same pool, gives the
- * same object. Sends nothing and opens no connection.
+ * Adopts a Drizzle database on node-postgres, so that Kysely can share its connections and transactions.
+ * Returns the same object for every Drizzle database on the same pool. Sends nothing and opens no
+ * connection. `dispose()` of the result undoes it.
  *
  * ```ts
  * const shared = shareConnection(orm)
@@ -172,7 +174,7 @@ const pools = new WeakMap<Adoption, SharedPool>()
  * ```
  *
  * @throws {@link InvalidArgumentError} for anything but a Drizzle database on `pg` 8.21 or newer
- * @throws {@link OptionsConflictError} for options other than those it was adopted with
+ * @throws {@link OptionsConflictError} if the pool is shared already, with other options
  */
 export function shareConnection<O extends DrizzleLike>(
   orm: O,
@@ -181,7 +183,7 @@ export function shareConnection<O extends DrizzleLike>(
   return poolFor(orm, options).bridge.shared as unknown as SharedConnection<O>
 }
 
-/** What `db.extension('shared-connection', …)` does. */
+/** Implements `db.extension('shared-connection', …)`. */
 export function shareWithKysely<DB, O extends DrizzleLike>(
   db: Kysely<DB>,
   options: { readonly drizzle?: O } & SharedConnectionOptions = {},
@@ -215,7 +217,7 @@ function theOnlyPool(): SharedPool {
   const names = live.map(({ database }, index) => database.settings.name ?? `number ${index + 1}`)
   throw new AmbiguousDatabaseError(
     names.length === 0
-      ? 'no Drizzle database is shared yet. Give yours: db.extension("shared-connection", { drizzle: orm })'
-      : `several Drizzle databases are shared (${names.join(', ')}). Say which: db.extension("shared-connection", { drizzle: orm })`,
+      ? 'no Drizzle database is shared yet. Pass yours: db.extension("shared-connection", { drizzle: orm })'
+      : `several Drizzle databases are shared (${names.join(', ')}). Choose one: db.extension("shared-connection", { drizzle: orm })`,
   )
 }

@@ -27,28 +27,32 @@ import {
   type TransactionOptions,
 } from './transaction-options.ts'
 
-/** What the callback of `shared.transaction()` gets. */
+/** The argument of the callback of `shared.transaction()`. It can be destructured. */
 export interface TransactionContext<O extends DrizzleLike, DB, Shared> {
   /** Drizzle's handle of the transaction. */
   readonly tx: DrizzleTransaction<O>
   /** Kysely's handle of the transaction. */
   readonly trx: SharedTransaction<DB, Shared>
+  /** The frame of the block: its depth, state and hooks, and `rollbackOnExit()`. */
   readonly frame: TransactionFrame
-  /** Aborted when the block, or one around it, is ended by its `signal` or `timeout`. */
+  /** Aborted when its `signal` or `timeout` ends the block or a block around it. */
   readonly signal: AbortSignal
 }
 
-/** The same where there may be no transaction: then these are the databases themselves. */
+/** The argument of the callback of `shared.transaction()` if its propagation may result in no transaction. */
 export interface MaybeContext<O extends DrizzleLike, DB, Shared> {
+  /** Drizzle's handle of the transaction; without a transaction, the Drizzle database. */
   readonly tx: DrizzleTransaction<O> | O
+  /** Kysely's handle of the transaction; without a transaction, the Kysely database. */
   readonly trx: SharedTransaction<DB, Shared> | ExtendedKysely<DB, Shared>
+  /** The frame of the transaction; `undefined` without one. */
   readonly frame: TransactionFrame | undefined
 }
 
-/** Makes what the callback gets: for a lease, or for no transaction. */
+/** Makes the argument of the callback, for a lease or for no transaction. */
 export type ContextOf<C> = (lease: Lease | undefined) => C
 
-/** Runs a block of the bridge itself. */
+/** Implements `shared.transaction()`. */
 export async function runTransaction<T, C>(
   database: Database,
   contextOf: ContextOf<C>,
@@ -103,10 +107,12 @@ function leaseOptions(
 /** Refuses a propagation that the place does not allow. */
 function assertAllowed(propagation: Propagation, ambient: Frame | undefined): void {
   if (propagation === 'mandatory' && ambient === undefined) {
-    throw new PropagationError('propagation "mandatory" wants a transaction, and none is open here')
+    throw new PropagationError(
+      'propagation "mandatory" requires a transaction, but none is open here',
+    )
   }
   if (propagation === 'never' && ambient !== undefined) {
-    throw new PropagationError('propagation "never" wants no transaction, and one is open here')
+    throw new PropagationError('propagation "never" allows no transaction, but one is open here')
   }
 }
 
@@ -123,13 +129,13 @@ async function runBlock<T>(
     return value
   } catch (error) {
     await rollback(lease)
-    // A block that has joined owns nothing: its signal travels to the one that does.
+    // A joined block does not own the transaction, so its Rollback goes on to the block that does.
     if (error instanceof Rollback && lease.joined === undefined) return error.value as T
     throw error
   }
 }
 
-/** Lets a signal end a block. */
+/** Ends the block when the signal is aborted. */
 async function endable<T>(lease: Lease, work: Promise<T>, signal: AbortSignal): Promise<T> {
   const { connection } = lease
   let cancelsCommit = false
@@ -143,19 +149,19 @@ async function endable<T>(lease: Lease, work: Promise<T>, signal: AbortSignal): 
     })
   } catch (error) {
     const cause = error instanceof Error ? (error.cause ?? error) : error
-    // of COMMIT itself, or of a statement that it waited for
+    // The server has cancelled COMMIT, or a statement that COMMIT waited for.
     const isCancelled = isServerError(cause) && cause.code === QUERY_CANCELED
     if (cancelsCommit && isCancelled && lease.opened?.state === 'rolled-back') throw signal.reason
     throw error
   }
 }
 
-/** What the server says of a statement, or a COMMIT, that was cancelled. */
+/** The SQLSTATE of a cancelled statement. */
 const QUERY_CANCELED = '57014'
 
 function retryInside(frame: Frame): TransactionOptionError {
   return new TransactionOptionError(
-    `retry was asked for inside ${describe(frame)}, but only the whole transaction can be done again. ` +
+    `retry was given inside ${describe(frame)}, but only a whole transaction can be repeated. ` +
       'Give it to the outermost shared.transaction(). Nothing was sent',
   )
 }

@@ -13,56 +13,59 @@ const PROPAGATIONS = [
   'never',
 ] as const
 
-/** What a block does with the transaction around it, in the meaning of Spring. */
+/**
+ * How a block of `shared.transaction()` relates to the transaction around it, with the names of Spring.
+ * {@link TransactionOptions} and {@link MaybeOptions} explain each.
+ */
 export type Propagation = (typeof PROPAGATIONS)[number]
 
-/** The options of `shared.transaction()` that always give a transaction. */
+/** The options of `shared.transaction()` for a block that always has a transaction. */
 export interface TransactionOptions extends TransactionModes {
   /**
    * | | inside a transaction | outside |
    * |---|---|---|
    * | `nested` (default) | SAVEPOINT … RELEASE | BEGIN … COMMIT |
-   * | `required` | works in it; a failure dooms it | BEGIN … COMMIT |
-   * | `requires-new` | BEGIN … COMMIT on a connection of its own | BEGIN … COMMIT |
-   * | `mandatory` | works in it; a failure dooms it | `PropagationError` |
+   * | `required` | joins it; a failure makes it rollback-only | BEGIN … COMMIT |
+   * | `requires-new` | BEGIN … COMMIT on another connection | BEGIN … COMMIT |
+   * | `mandatory` | joins it; a failure makes it rollback-only | `PropagationError` |
    *
    * Source: https://docs.spring.io/spring-framework/reference/data-access/transaction/declarative/tx-propagation.html
    */
   readonly propagation?: 'nested' | 'required' | 'requires-new' | 'mandatory'
   /**
-   * Ends the block from outside: what it waits for is given up, what runs is cancelled on the server
-   * (CancelRequest), ROLLBACK, and the call rejects with the signal's reason. Its callback can not be
-   * stopped, but sends nothing any more. In a block that has joined a transaction it dooms that. A
-   * COMMIT that is quicker stays a COMMIT.
+   * Ends the block when it is aborted: waits are abandoned, the running statement is cancelled on the
+   * server (CancelRequest), ROLLBACK is sent, and the call rejects with the signal's reason. The callback
+   * cannot be stopped, but its further statements are refused. If the block has joined a transaction,
+   * that becomes rollback-only. If COMMIT is quicker, it stands and the call resolves. Default: none.
    */
   readonly signal?: AbortSignal
   /**
-   * The same after so many milliseconds, all repetitions and waits included, with
-   * {@link TransactionTimeoutError}. Default: none.
+   * Ends the block in the same way after so many milliseconds, all repetitions and waits included. The
+   * call then rejects with {@link TransactionTimeoutError}. Default: none.
    */
   readonly timeout?: number
   /**
-   * Does the block again after a serialization failure (40001) or a deadlock (40P01): ROLLBACK, a
-   * pause, BEGIN on another client, with fresh hooks. So many times more, or {@link RetryOptions}.
-   * Only for the outermost block, since only the whole transaction can be done again; never once it
-   * has committed or its outcome is unknown. Default: never.
+   * Repeats the block after a serialization failure (40001) or a deadlock (40P01): ROLLBACK, a random
+   * pause, and BEGIN, with new hooks. A number is the maximum of repetitions; {@link RetryOptions}
+   * also sets the pauses. Only the outermost block can be repeated, and never after it has committed or
+   * its outcome is unknown. Default: no repetitions.
    */
   readonly retry?: number | RetryOptions
 }
 
-/** The options of `shared.transaction()` that may give none. */
+/** The options of `shared.transaction()` for a block that may have no transaction. */
 export interface MaybeOptions {
   /**
    * | | inside a transaction | outside |
    * |---|---|---|
-   * | `supports` | works in it; a failure dooms it | works without one |
-   * | `not-supported` | works outside it | works without one |
-   * | `never` | `PropagationError` | works without one |
+   * | `supports` | joins it; a failure makes it rollback-only | no transaction |
+   * | `not-supported` | leaves it while the block runs | no transaction |
+   * | `never` | `PropagationError` | no transaction |
    */
   readonly propagation: 'supports' | 'not-supported' | 'never'
 }
 
-/** The options, checked. */
+/** The checked options. */
 export interface CheckedOptions {
   readonly propagation: Propagation
   readonly modes: TransactionModes
@@ -71,7 +74,7 @@ export interface CheckedOptions {
   readonly retry: ReturnType<typeof retryOf> | undefined
 }
 
-/** Checks the options of `shared.transaction()`, and fills in the defaults. */
+/** Checks the options of `shared.transaction()` and fills in the defaults. */
 export function optionsOf(options: TransactionOptions | MaybeOptions | undefined): CheckedOptions {
   if (options === undefined) return NONE
   const {
@@ -96,7 +99,7 @@ export function optionsOf(options: TransactionOptions | MaybeOptions | undefined
   const known = checked(propagation)
   if (MAYBE.has(known) && (signal ?? timeout ?? retry) !== undefined) {
     throw new InvalidArgumentError(
-      `signal, timeout and retry are about a transaction, and propagation "${known}" may give none`,
+      `signal, timeout and retry require a transaction, but propagation "${known}" may run without one; leave them out`,
     )
   }
   return {
@@ -112,7 +115,7 @@ function checkLimits(signal: unknown, timeout: unknown): void {
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new InvalidArgumentError(`signal was ${kindOf(signal)}; give an AbortSignal`)
   }
-  // Timers take no longer delay.
+  // Timers do not support longer delays.
   const isTime = typeof timeout === 'number' && timeout > 0 && timeout < 2 ** 31
   if (timeout !== undefined && !isTime) {
     throw new InvalidArgumentError(

@@ -1,6 +1,6 @@
 import { Scanner } from './scanner.ts'
 
-/** The isolation levels of PostgreSQL, weakest first. */
+/** The isolation levels of PostgreSQL, from the weakest to the strongest. */
 export const ISOLATION_LEVELS = [
   'read uncommitted',
   'read committed',
@@ -11,36 +11,46 @@ export const ISOLATION_LEVELS = [
 /** An isolation level of PostgreSQL. */
 export type IsolationLevel = (typeof ISOLATION_LEVELS)[number]
 
-/** Whether a transaction may write. */
+/** The access mode of a transaction: whether it may write. */
 export type AccessMode = 'read only' | 'read write'
 
-/** What `begin` and `set transaction` can ask for. */
+/**
+ * The modes of BEGIN and SET TRANSACTION. Modes that are left out are those of the server.
+ *
+ * Source: https://www.postgresql.org/docs/current/sql-set-transaction.html
+ */
 export interface TransactionModes {
+  /** The isolation level: `isolation level …`. */
   readonly isolationLevel?: IsolationLevel
+  /** The access mode: `read only` or `read write`. */
   readonly accessMode?: AccessMode
+  /**
+   * `deferrable` or `not deferrable`. A deferrable transaction that is serializable and read only may
+   * wait when it begins, and then runs without the risk of a serialization failure.
+   */
   readonly deferrable?: boolean
 }
 
-/** A command that moves the transaction, as the bridge understands it. */
+/** A transaction control command, as the bridge understands it. */
 export type ControlCommand =
   | { readonly kind: 'begin' | 'set-transaction'; readonly modes: TransactionModes }
   | { readonly kind: 'commit' | 'rollback'; readonly chain: boolean }
   | { readonly kind: 'savepoint' | 'release' | 'rollback-to'; readonly name: string }
   /** SET TRANSACTION SNAPSHOT, and PREPARE TRANSACTION. */
   | { readonly kind: 'set-snapshot' | 'prepare-transaction' }
-  /** Several commands in one text, at least one of which moves the transaction. */
+  /** Several commands in one text, at least one of which is a control command. */
   | { readonly kind: 'several' }
-  /** A control command with words that PostgreSQL would not take. */
+  /** A control command with a syntax error. */
   | { readonly kind: 'malformed'; readonly near: string }
 
 /**
- * Reads the control command in a text, or `undefined` where it is any other SQL.
+ * Parses the control command in a text. Returns `undefined` for any other SQL.
  *
- * With values or a name the protocol guarantees that a text is one command (`single`): then only
- * its first word is read, whatever the length.
+ * A text with parameters or a statement name is one command by protocol (`single`), so its first word
+ * decides, however long the text is.
  */
 export function controlCommand(text: string, single: boolean): ControlCommand | undefined {
-  // to look a long text up, all of it would have to be read
+  // The lookup hashes the whole text, so long texts are not looked up.
   const known = text.length <= LONGEST_KNOWN ? KNOWN.get(text) : undefined
   if (known !== undefined) return known
   const several = !single && text.includes(';')
@@ -58,7 +68,7 @@ export function controlCommand(text: string, single: boolean): ControlCommand | 
   return control ? { kind: 'several' } : undefined
 }
 
-/** What layers send most. */
+/** The control commands that the layers send most often. */
 const KNOWN: ReadonlyMap<string, ControlCommand> = new Map<string, ControlCommand>([
   ['begin', { kind: 'begin', modes: {} }],
   ['commit', { kind: 'commit', chain: false }],
@@ -67,15 +77,15 @@ const KNOWN: ReadonlyMap<string, ControlCommand> = new Map<string, ControlComman
 
 const LONGEST_KNOWN = 'rollback'.length
 
-/** Whether a text can begin with a control command: nearly all others are told by their first letters. */
+/** Whether a text may begin with a control command. The first letters rule out nearly all other texts. */
 function mayControl(text: string): boolean {
   const first = text.charCodeAt(0) | 0x20
-  // select; insert, update, delete, with
+  // First `select`, then `insert`, `update`, `delete` and `with`.
   if (first === 0x73) return (text.charCodeAt(2) | 0x20) !== 0x6c
   return first !== 0x69 && first !== 0x75 && first !== 0x64 && first !== 0x77
 }
 
-/** Whether something but blanks and comments follows the first `;`: the extended protocol takes one command. */
+/** Whether only blanks and comments follow the first `;`. The extended protocol accepts one command only. */
 export function isOneCommand(text: string): boolean {
   if (!text.includes(';')) return true
   const scanner = new Scanner(text)
@@ -115,7 +125,7 @@ function begin(scanner: Scanner, word: string): ControlCommand {
   return withModes(scanner, 'begin', first)
 }
 
-/** SET LOCAL and SET SESSION TRANSACTION are SET TRANSACTION. */
+/** The server treats SET LOCAL TRANSACTION and SET SESSION TRANSACTION as SET TRANSACTION. */
 function set(scanner: Scanner, word: string): ControlCommand | undefined {
   const what = word === 'local' || word === 'session' ? scanner.word() : word
   return what === 'transaction' ? setTransaction(scanner) : undefined
@@ -179,7 +189,7 @@ function end(scanner: Scanner, kind: 'commit' | 'rollback'): ControlCommand | un
 
 function nameAfterSavepoint(scanner: Scanner): string | undefined {
   const name = scanner.name()
-  // `release savepoint x` and `release x`; a savepoint may itself be called savepoint
+  // Both `release savepoint x` and `release x` are valid, and a savepoint may be named `savepoint`.
   return name === 'savepoint' ? (scanner.name() ?? name) : name
 }
 
@@ -192,7 +202,7 @@ function named(
   return { kind, name }
 }
 
-/** A command ends at the end of the text or at its `;`, which is left to take. */
+/** Whether the command ends here: at the end of the text, or at a `;`, which is not consumed. */
 function atEnd(scanner: Scanner): boolean {
   return scanner.done || scanner.next === ';'
 }

@@ -1,6 +1,6 @@
 import type { TransactionModes } from './control-command.ts'
 
-/** `begin` with its options. The words come from closed sets, which are checked before. */
+/** Prints `begin` with its modes. `checkModes` has restricted them to closed sets of words. */
 export function beginSql(modes: TransactionModes): string {
   const { isolationLevel, accessMode, deferrable } = modes
   let sql = 'begin'
@@ -26,7 +26,7 @@ export function rollbackToSql(name: string): string {
   return `rollback to savepoint ${quoted(name)}`
 }
 
-/** The names that the bridge makes need no quotes; any other gets them. */
+/** Quotes a name, unless the bridge has generated it. */
 function quoted(name: string): string {
   return /^sp\d+(_\d+)?$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`
 }

@@ -3,7 +3,7 @@ import { Scanner } from './scanner.ts'
 /** One prepared statement, or all of them. */
 export type Deallocation = { readonly name: string } | 'all'
 
-/** What the DISCARD and DEALLOCATE commands in a text make the server forget of prepared statements. */
+/** Finds the prepared statements that the DISCARD and DEALLOCATE commands in a text drop. */
 export function deallocations(text: string): Deallocation[] {
   const scanner = new Scanner(text)
   const found: Deallocation[] = []

@@ -18,8 +18,8 @@ const READERS: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Whether a text begins like one that writes nothing, which is all that can be said without
- * parsing it. Where it matters, what is not surely a read counts as a write.
+ * Whether a text begins with a word of a command that only reads. More cannot be known without parsing
+ * it. `with` counts as a write, for example, because it may contain one.
  */
 export function readsOnly(text: string): boolean {
   return READERS.has(new Scanner(text).word()) && isOneCommand(text)

@@ -1,32 +1,32 @@
 /**
- * Walks over SQL text the way PostgreSQL's own lexer does, as far as finding commands needs it:
- * blanks, comments (nested too), quoted names, strings, dollar quotes.
+ * Scans SQL text as PostgreSQL's lexer does, as far as is needed to find commands: blanks, nested
+ * comments, quoted names, strings and dollar quotes.
  *
  * Source: https://www.postgresql.org/docs/current/sql-syntax-lexical.html
  */
 export class Scanner {
   readonly #text: string
   #at = 0
-  /** Where the command that is being read begins. */
+  /** The start of the current command. */
   #start = 0
 
   constructor(text: string) {
     this.#text = text
   }
 
-  /** Whether nothing but blanks and comments is left. */
+  /** Whether only blanks and comments are left. */
   get done(): boolean {
     this.#skipBlanks()
     return this.#atEnd
   }
 
-  /** The character that comes next, blanks and comments left out. */
+  /** The next character after blanks and comments. It is not consumed. */
   get next(): string | undefined {
     this.#skipBlanks()
     return this.#text[this.#at]
   }
 
-  /** Takes the next word in lower case, or nothing where something else stands. */
+  /** Takes the next word in lower case. Returns an empty string if no word comes next. */
   word(): string {
     this.#skipBlanks()
     const start = this.#at
@@ -34,7 +34,7 @@ export class Scanner {
     return fold(this.#text.slice(start, this.#at))
   }
 
-  /** Takes a name as PostgreSQL reads it: folded to lower case, unless quoted, and not too long. */
+  /** Takes a name as PostgreSQL reads it: in lower case unless it is quoted, and truncated. */
   name(): string | undefined {
     this.#skipBlanks()
     if (this.#text[this.#at] !== '"') return this.#plainName()
@@ -43,7 +43,7 @@ export class Scanner {
     return cut(this.#text.slice(start + 1, this.#at - 1).replaceAll('""', '"'))
   }
 
-  /** A name may have digits and `$` in it, but not in front. */
+  /** Takes an unquoted name, which may contain digits and `$` after its first character. */
   #plainName(): string | undefined {
     const start = this.#at
     if (isDigit(this.#text.charCodeAt(start))) return undefined
@@ -56,7 +56,7 @@ export class Scanner {
     return isDollar || isWordPart(this.#text.charCodeAt(this.#at))
   }
 
-  /** Takes one character, if it is the one given. */
+  /** Takes the next character if it is `character`. */
   take(character: string): boolean {
     this.#skipBlanks()
     if (this.#text[this.#at] !== character) return false
@@ -64,14 +64,14 @@ export class Scanner {
     return true
   }
 
-  /** Goes on behind empty commands, which PostgreSQL drops. */
+  /** Skips empty commands, which PostgreSQL ignores. */
   skipEmptyCommands(): void {
     while (this.take(';')) this.#start = this.#at
   }
 
   /**
-   * Goes on behind the `;` that ends the command, or to the end. One in parentheses (CREATE RULE)
-   * or in the body of a function that is created (BEGIN ATOMIC … END) ends none.
+   * Skips the current command and its `;`. A `;` inside parentheses (CREATE RULE) or inside the body
+   * of a function (BEGIN ATOMIC … END) does not end the command.
    */
   skipCommand(): void {
     this.#at = this.#start
@@ -130,7 +130,7 @@ export class Scanner {
     }
   }
 
-  /** Takes a word, or the string that it opens: `e'it\'s'`. */
+  /** Takes a word, and the string that it prefixes, if any: `e'it\'s'`. */
   #takeWordOrString(): string {
     const start = this.#at
     while (this.#isWordOrDollar) this.#at++
@@ -151,7 +151,7 @@ export class Scanner {
     }
   }
 
-  /** Behind a quote: takes what makes the string go on, a second quote or one on a later line. */
+  /** After a quote: takes the quote that continues the string, doubled or on a later line. */
   #goesOn(): boolean {
     let at = this.#at
     while (isBlank(this.#text.charCodeAt(at)) || this.#text.startsWith('--', at)) {
@@ -174,7 +174,7 @@ export class Scanner {
 
   #skipDollarQuote(): void {
     let end = this.#at + 1
-    // a tag is a name without `$`; `$1` is a parameter, not a quote
+    // A tag is a name without `$`. `$1` is a parameter.
     if (!isDigit(this.#text.charCodeAt(end))) {
       while (isWordPart(this.#text.charCodeAt(end))) end++
     }
@@ -188,7 +188,7 @@ export class Scanner {
   }
 }
 
-/** Folds as PostgreSQL does in UTF-8: A to Z, and nothing else. */
+/** Folds to lower case as PostgreSQL does in UTF-8: the letters A to Z only. */
 function fold(word: string): string {
   return isAscii(word) ? word.toLowerCase() : word.replaceAll(/[A-Z]/g, (c) => c.toLowerCase())
 }
@@ -199,22 +199,22 @@ function isAscii(word: string): boolean {
 }
 
 const encoder = new TextEncoder()
-/** The longest name: PostgreSQL forgets what is beyond, without splitting a character. */
+/** PostgreSQL truncates names to 63 bytes, at a character boundary. */
 const longest = new Uint8Array(63)
 
 function cut(name: string): string {
   return name.slice(0, encoder.encodeInto(name, longest).read)
 }
 
-/** What makes a word a label, whatever it says. */
+/** A word after one of these is a column label, even if it is a keyword. */
 const LABELS: ReadonlySet<string> = new Set(['as', '.'])
 
-/** What PostgreSQL calls white space: space, tab, line feed, and the like. */
+/** White space, as PostgreSQL defines it: space, tab, line feed, vertical tab, form feed, carriage return. */
 function isBlank(code: number): boolean {
   return code === 32 || (code >= 9 && code <= 13)
 }
 
-/** Where the line ends that a comment is on. */
+/** Returns the position of the end of the line. */
 function lineEnd(text: string, from: number): number {
   let at = from
   while (at < text.length && text[at] !== '\n' && text[at] !== '\r') at++

@@ -9,7 +9,7 @@ import type { FrameState } from '../outcome.ts'
 import { type CallSite, linesOf } from './call-site.ts'
 import type { Frame } from './frame.ts'
 
-/** A frame in words: `the transaction (drizzle)`, `savepoint sp1 (kysely)`. */
+/** Describes a frame in a message: `the transaction (drizzle)`, `savepoint sp1 (kysely)`. */
 export function describe(frame: Frame): string {
   const where = frame.database === undefined ? '' : ` on ${frame.database}`
   return frame.name === undefined
@@ -17,7 +17,7 @@ export function describe(frame: Frame): string {
     : `savepoint ${frame.name} (${frame.layer})${where}`
 }
 
-/** The error for work in a frame that is ending or has ended. `what` says what was not done. */
+/** The error for work in a frame that is ending or has ended. `what` is the work that was refused. */
 export function closedError(frame: Frame, what: string): TransactionClosedError {
   return new TransactionClosedError(
     `${what}: ${describe(frame)} ${STATES[frame.state]}. To work outside it on purpose, use shared.outside().\n` +
@@ -27,22 +27,22 @@ export function closedError(frame: Frame, what: string): TransactionClosedError 
   )
 }
 
-/** The error for a statement whose frame ends, or has ended, before the statement is sent. */
+/** The error for a statement whose frame ended before the statement could be sent. */
 export function notSent(frame: Frame): TransactionClosedError {
   return closedError(frame, 'the statement was not sent')
 }
 
-/** The error for a COMMIT or RELEASE that turned out to be a rollback. */
+/** The error for a COMMIT or RELEASE that ended in a rollback. */
 export function abortedError(frame: Frame): TransactionAbortedError {
   const error = new TransactionAbortedError(
-    `${describe(frame)} was rolled back instead of ${frame.parent === undefined ? 'committed' : 'kept'}`,
+    `${describe(frame)} was rolled back instead of ${frame.parent === undefined ? 'committed' : 'released'}`,
     causeOf(frame),
   )
   error.brand()
   return error
 }
 
-/** Refuses what PostgreSQL would refuse in an aborted frame: everything but a rollback. */
+/** Throws if the frame is aborted: PostgreSQL accepts nothing but a rollback there. */
 export function assertNotAborted(frame: Frame): void {
   if (frame.failure === undefined) return
   throw new TransactionAbortedError(
@@ -54,7 +54,7 @@ export function assertNotAborted(frame: Frame): void {
 /** The error for a COMMIT whose answer was lost. */
 export function outcomeUnknownError(frame: Frame, cause: unknown): TransactionOutcomeUnknownError {
   return new TransactionOutcomeUnknownError(
-    `${describe(frame)} has an unknown outcome: the connection was lost before COMMIT was answered. Look in the database before you do it again`,
+    `${describe(frame)} has an unknown outcome: the connection was lost before COMMIT was answered. Check the database before you repeat it`,
     { cause },
   )
 }
@@ -67,11 +67,11 @@ export function rollbackOnlyError(frame: Frame, cause: unknown): RollbackOnlyErr
   )
 }
 
-/** The error for a block that was not done within `timeout` milliseconds. */
+/** The error for a block that exceeded its `timeout` (in milliseconds). */
 export function timeoutError(timeout: number, callSite: CallSite = {}): TransactionTimeoutError {
   return new TransactionTimeoutError(
-    `the block was not done within its timeout of ${timeout} ms, so it was ended. ` +
-      'What it was doing was cancelled on the server; its code may still run, but can send nothing. ' +
+    `the block exceeded its timeout of ${timeout} ms and was ended. ` +
+      'Its running statement was cancelled on the server; its code may still run, but cannot send anything. ' +
       `It began\n${linesOf(callSite)}`,
   )
 }

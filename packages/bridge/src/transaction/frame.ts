@@ -5,29 +5,30 @@ import { HookList } from './hooks.ts'
 import { ENDED, type Phase, type PhaseEvent, TRANSITIONS } from './phase.ts'
 import type { ScopeNode } from './scope-node.ts'
 
-/** Who speaks on the connection: a query layer, plain `pg`, or the bridge itself. */
+/** The source of a statement or a transaction: a query layer, plain `pg`, or the bridge (`shared`). */
 export type Layer = 'drizzle' | 'kysely' | 'pg' | 'shared'
 
-/** What is known of a frame when it opens. */
+/** The facts that are known when a frame opens. */
 export interface FrameOptions {
   readonly layer: Layer
-  /** Opened by a callback API, which alone may end it. */
+  /** True if a callback API opened it. Only that API may end it. */
   readonly scoped: boolean
-  /** Opened by the word `begin`, so that `commit` and `rollback` may end it. */
+  /** True if a BEGIN statement opened it, so COMMIT and ROLLBACK statements may end it. */
   readonly begun: boolean
-  /** The savepoint's name, as it was asked for; nothing for a transaction. */
+  /** The savepoint's name as requested; undefined for a transaction. */
   readonly name?: string | undefined
+  /** The savepoint's name on the server, if it differs from `name`. */
   readonly sqlName?: string | undefined
   readonly modes?: TransactionModes | undefined
   /** The name of the database, for messages. */
   readonly database?: string | undefined
-  /** Where the code stands that opens it. */
+  /** The scope of the code that opens it. */
   readonly around?: Scope | undefined
-  /** Where the user's call is. */
+  /** The user's call, for errors about the frame. */
   readonly callSite?: CallSite | undefined
   /** Aborted when its block is ended from outside. */
   readonly signal?: AbortSignal | undefined
-  /** What it is opened on: nothing is read of it here. */
+  /** The session that it is opened on. The core only passes it on. */
   readonly session?: object | undefined
 }
 
@@ -51,40 +52,40 @@ export class Frame {
   readonly begun: boolean
   readonly name: string | undefined
   readonly hooks = new HookList<Scope>()
-  /** The name that the server knows it by: another one where the bridge had taken the user's. */
+  /** The savepoint's name on the server. It differs from `name` if the bridge already uses that name. */
   readonly sqlName: string
-  /** Where the code stands that opened it: its hooks run there. */
+  /** The scope of the code that opened it. Its hooks run there. */
   readonly around: Scope | undefined
-  /** Where the user's code began it, for the errors about it. */
+  /** The user's call that opened it, for errors about the frame. */
   readonly callSite: CallSite
   /** Aborted when its block, or one around it, is ended from outside. */
   readonly signal: AbortSignal | undefined
-  /** What it is open on, or was. */
+  /** The session that it is, or was, open on. */
   readonly session: object | undefined
 
   phase: Phase = 'open'
-  /** Its isolation level, access mode and deferrability, as far as they were asked for. */
+  /** The modes that were requested for it or inherited from its parent. */
   modes: TransactionModes
-  /** The first statement error in it: until a rollback the server answers nothing else. */
+  /** The first statement error in it. The server refuses everything but a rollback from then on. */
   failure: unknown
   /**
-   * Why it must end in a rollback though its block may succeed: its user has `requested` it, or a block
-   * that joined it has failed with `cause`.
+   * Set if it must end in a rollback even if its block succeeds: the user has requested that, or a
+   * block that joined it has failed with `cause`.
    */
   rollbackOnly: 'requested' | { readonly cause: unknown } | undefined
   /** The scope of its before-commit hooks, which may still use it while it is ending. */
   beforeCommitScope: Scope | undefined
-  /** The running blocks that have joined it, with where they began. It ends after them. */
+  /** The running blocks that have joined it, with their call sites. It cannot end before they do. */
   joined: Map<Scope, CallSite> | undefined
-  /** Blocks that had joined it and were ended from outside: they may send nothing more. */
+  /** Joined blocks that were ended from outside. They may not send anything any more. */
   evicted: Set<Scope> | undefined
   /** Called once when the transaction has ended, before its hooks run. */
   onEnd: ((outcome: Outcome, error: unknown) => Promise<void> | undefined) | undefined
-  /** The hooks that run, or have run, at its end. */
+  /** Settles when the hooks at its end have run. */
   settling: Promise<unknown> | undefined
-  /** The error that its block threw: the one that matters, whatever fails while cleaning up. */
+  /** The error that its block threw. It takes precedence over failures of the cleanup. */
   blockError: { readonly error: unknown } | undefined
-  /** How often all its work was rolled back while it stayed open. */
+  /** The number of times that ROLLBACK TO has undone its work. */
   rollbackCount = 0
 
   constructor(parent: Frame | undefined, options: FrameOptions) {
@@ -103,12 +104,12 @@ export class Frame {
     this.modes = withModes(parent?.modes ?? NO_MODES, options.modes)
   }
 
-  /** Moves it to the phase that follows `event`. */
+  /** Moves the frame to the phase that follows `event`. */
   transition(event: PhaseEvent): void {
     this.phase = TRANSITIONS[this.phase][event] ?? this.phase
   }
 
-  /** ROLLBACK TO has taken back all its work, its modes included. It stays open. */
+  /** Handles ROLLBACK TO: its work and its modes are undone, and it stays open. */
   restart(): void {
     this.transition('reopen')
     this.failure = undefined
@@ -116,7 +117,7 @@ export class Frame {
     this.modes = this.parent?.modes ?? NO_MODES
   }
 
-  /** Its state, as users see it. */
+  /** The state that is shown to users. */
   get state(): FrameState {
     if (this.phase === 'open') return this.failure === undefined ? 'open' : 'aborted'
     return this.phase === 'committing' ? 'ending' : this.phase
@@ -126,14 +127,14 @@ export class Frame {
     return this.parent === undefined ? 'transaction' : 'savepoint'
   }
 
-  /** The transaction's own frame. */
+  /** The outermost frame: the transaction itself. */
   get root(): Frame {
     let frame: Frame = this
     while (frame.parent !== undefined) frame = frame.parent
     return frame
   }
 
-  /** Its state for good: a released savepoint shares what becomes of the frame around it. */
+  /** Its final state. A released savepoint takes the state of its parent if that does not commit. */
   get finalState(): FrameState {
     const { parent, state } = this
     if (state !== 'released' || parent === undefined) return state
@@ -141,42 +142,42 @@ export class Frame {
     return parent.ended && finalState !== 'committed' ? finalState : 'released'
   }
 
-  /** Whether it has ended, however it ended. */
+  /** Whether it has ended, with whatever outcome. */
   get ended(): boolean {
     return ENDED[this.phase]
   }
 
-  /** A block works in it from now on. */
+  /** Adds a block that works in this frame. */
   join(participant: Scope, callSite: CallSite): void {
     this.joined ??= new Map()
     this.joined.set(participant, callSite)
   }
 
-  /** A block that had joined it is over. */
+  /** Removes a joined block that has ended. */
   leave(participant: Scope): void {
     this.joined?.delete(participant)
   }
 
-  /** A block that had joined it is ended from outside. */
+  /** Removes a joined block that was ended from outside, and bars it from sending. */
   evict(participant: Scope): void {
     this.leave(participant)
     this.evicted ??= new Set()
     this.evicted.add(participant)
   }
 
-  /** Lets it end in a rollback, since a block that joined it has failed. The first cause counts. */
+  /** Makes the frame end in a rollback, since a block that joined it has failed. The first cause wins. */
   markRollbackOnly(cause: unknown): void {
     if (this.rollbackOnly === undefined || this.rollbackOnly === 'requested') {
       this.rollbackOnly = { cause }
     }
   }
 
-  /** Records the error that leaves it aborted. The first one counts. */
+  /** Records the error that has aborted the frame. The first error wins. */
   abort(error: unknown): void {
     if (!this.ended) this.failure ??= error
   }
 
-  /** Whether it is the frame given, or one opened inside it. */
+  /** Whether this frame is `other` or was opened inside it. */
   isInside(other: Frame): boolean {
     let frame: Frame | undefined = this
     while (frame !== undefined && frame.depth > other.depth) frame = frame.parent
@@ -184,7 +185,7 @@ export class Frame {
   }
 }
 
-/** The modes of a frame: its own, and those around it where it has none. */
+/** Merges the frame's own modes with those that it inherits. */
 function withModes(around: TransactionModes, own: TransactionModes = NO_MODES): TransactionModes {
   const asked = Object.entries(own).filter(([, mode]) => mode !== undefined)
   return asked.length === 0 ? around : { ...around, ...Object.fromEntries(asked) }

@@ -1,20 +1,20 @@
 import type { Outcome } from '../outcome.ts'
 
-/** The moments a hook can wait for. */
+/** The event that a hook waits for. */
 export type HookKind = 'before-commit' | 'after-commit' | 'after-rollback' | 'after-completion'
 
-/** One registered hook, ready to run in the async context of its registration. */
+/** A registered hook. It runs in the async context of its registration. */
 export interface Hook<Scope = unknown> {
   readonly kind: HookKind
-  /** Runs it there, as code that stands in `scope`. */
+  /** Runs the hook in the context of its registration, with `scope` as its scope. */
   readonly run: (scope: Scope | undefined, outcome: Outcome) => unknown
 }
 
 /**
- * The hooks of one frame, in the order of their registration, whichever layer they came through.
+ * The hooks of one frame, in the order of their registration, from all layers.
  *
- * A released savepoint hands its hooks to its parent, at the place of the release: what they wait
- * for is not decided yet.
+ * When a savepoint is released, its hooks move to the end of the parent's list, because the outcome
+ * of the transaction is not known yet.
  */
 export class HookList<Scope = unknown> {
   #hooks: Hook<Scope>[] = []
@@ -23,7 +23,7 @@ export class HookList<Scope = unknown> {
     this.#hooks.push(hook)
   }
 
-  /** For the bridge's own work, which users' hooks may rely on. */
+  /** Adds a hook of the bridge, which must run before users' hooks, since these may rely on it. */
   addFirst(hook: Hook<Scope>): void {
     this.#hooks.unshift(hook)
   }
@@ -32,19 +32,19 @@ export class HookList<Scope = unknown> {
     return this.#hooks.length === 0
   }
 
-  /** Whether any hook of that kind waits. */
+  /** Whether the list has a hook of that kind. */
   has(kind: HookKind): boolean {
     return this.#hooks.some((hook) => hook.kind === kind)
   }
 
-  /** Takes the hooks of a kind out, so that none can run twice. */
+  /** Removes and returns the hooks of the given kinds, so that none can run twice. */
   take(...kinds: readonly HookKind[]): Hook<Scope>[] {
     const taken = this.#hooks.filter((hook) => kinds.includes(hook.kind))
     if (taken.length > 0) this.#hooks = this.#hooks.filter((hook) => !kinds.includes(hook.kind))
     return taken
   }
 
-  /** Takes all that waited for this outcome; what waited for another is dropped. */
+  /** Removes all hooks and returns those that run on this outcome. The others are dropped. */
   takeDue(outcome: Outcome): Hook<Scope>[] {
     if (this.isEmpty) return []
     const kinds = DUE[outcome]
@@ -56,7 +56,7 @@ export class HookList<Scope = unknown> {
   /** Moves all hooks to the end of another list. */
   moveTo(parent: HookList<Scope>): void {
     if (this.isEmpty) return
-    // one by one: as arguments of one call they can be too many
+    // One by one, since a call cannot take any number of arguments.
     for (const hook of this.#hooks) parent.#hooks.push(hook)
     this.#hooks = []
   }
@@ -65,11 +65,11 @@ export class HookList<Scope = unknown> {
 const DUE: { readonly [O in Outcome]: readonly HookKind[] } = {
   committed: ['after-commit', 'after-completion'],
   'rolled-back': ['after-rollback', 'after-completion'],
-  // neither a commit nor a rollback is certain
+  // Neither a commit nor a rollback is certain.
   unknown: ['after-completion'],
 }
 
-/** Runs hooks one after the other. One that throws stops none of the others; its error is given back. */
+/** Runs hooks one after the other and returns their errors. An error does not stop the hooks after it. */
 export async function runEach<Scope>(
   hooks: readonly Hook<Scope>[],
   scope: Scope | undefined,

@@ -9,7 +9,7 @@ import type { Frame } from './frame.ts'
 
 const KNOWN: ReadonlySet<string> = new Set(['isolationLevel', 'accessMode', 'deferrable'])
 
-/** Refuses options of `begin` that PostgreSQL would not know, before they come near any SQL. */
+/** Throws for modes that PostgreSQL does not know. This also guards the SQL text against injection. */
 export function checkModes(modes: TransactionModes): void {
   for (const [key, value] of Object.entries(modes)) {
     if (value === undefined || KNOWN.has(key)) continue
@@ -36,8 +36,9 @@ export function checkModes(modes: TransactionModes): void {
 }
 
 /**
- * What a savepoint in `parent` must set to honour these options, or an error where it can not:
- * isolation is fixed with a transaction's first statement, and a transaction can only be narrowed.
+ * Returns the mode that a savepoint in `parent` must set to honour these options. Throws if it cannot:
+ * the first statement of a transaction fixes its isolation level, and a savepoint can restrict a
+ * transaction to `read only`, but cannot lift that.
  *
  * Source: https://www.postgresql.org/docs/current/sql-set-transaction.html
  */
@@ -56,7 +57,11 @@ export function narrowing(
     throw refusal('read write', parent, 'it is read only')
   }
   if (deferrable !== undefined && deferrable !== (parent.modes.deferrable ?? false)) {
-    throw refusal(deferrable ? 'deferrable' : 'not deferrable', parent, 'only a new one can say so')
+    throw refusal(
+      deferrable ? 'deferrable' : 'not deferrable',
+      parent,
+      'only a new transaction can set that',
+    )
   }
   return accessMode === 'read only' && parent.modes.accessMode !== 'read only'
     ? 'read only'

@@ -1,21 +1,21 @@
 /**
- * How far a frame has come. While it is `committing`, COMMIT or RELEASE is on its way, so nothing can take
- * the frame back any more.
+ * The progress of a frame. While it is `committing`, COMMIT or RELEASE is in flight, so it is too late
+ * for a rollback.
  */
 export type Phase = 'open' | 'ending' | 'committing' | EndPhase
 
 /** The ways in which a frame ends. */
 export type EndPhase = 'committed' | 'released' | 'rolled-back' | 'lost' | 'unknown'
 
-/** What happens to a frame. The ways in which it ends are events, too. */
+/** The events that move a frame to another phase. Each way to end is an event, too. */
 export type PhaseEvent =
-  /** Its end has begun: only what the end waits for may still work in it. */
+  /** Its end begins. From now on only the code that the end waits for may work in it. */
   | 'end'
-  /** It stays open after all: RELEASE was refused, or ROLLBACK TO has taken back its work. */
+  /** It stays open after all: the server refused RELEASE, or ROLLBACK TO has undone its work. */
   | 'reopen'
-  /** COMMIT or RELEASE leaves. */
+  /** COMMIT or RELEASE is sent. */
   | 'commit'
-  /** The server did not execute it. */
+  /** The server has not executed that COMMIT or RELEASE. */
   | 'commit-failed'
   | EndPhase
 
@@ -37,7 +37,7 @@ export const TRANSITIONS: { readonly [P in Phase]: Row } = {
   committed: {},
   released: {},
   'rolled-back': {},
-  // The connection was lost while COMMIT was on its way: its answer, or the lack of one, decides.
+  // The connection was lost while COMMIT was in flight: its answer, or the lack of one, decides.
   lost: { committed: 'committed', 'rolled-back': 'rolled-back', unknown: 'unknown' },
   unknown: {},
 }

@@ -5,42 +5,63 @@ import type { HookKind } from './hooks.ts'
 import type { Outcome } from '../outcome.ts'
 import { captureContext, currentScope, mayWork } from './scope.ts'
 
-/** What a hook may do. It is awaited. */
+/** A hook. Its promise is awaited before the call that ended the transaction resolves. */
 export type HookFunction<T = unknown> = () => T | Promise<T>
 
-/** Where a hook belongs. */
+/** The options of a hook. */
 export interface HookOptions {
   /**
-   * `savepoint` (default): to the frame around, so it is dropped if that is rolled back.
-   * `transaction`: to the outermost frame, whatever happens to the savepoint.
+   * The frame that the hook belongs to. `savepoint` (default): the innermost frame around the caller;
+   * if that frame is rolled back, its `afterCommit` and `beforeCommit` hooks are dropped.
+   * `transaction`: the outermost frame, whatever happens to the savepoint.
    */
   readonly scope?: 'savepoint' | 'transaction'
-  /** The handle (`tx`, `trx`) whose frame it belongs to, instead of the one around the caller. */
+  /** A handle (`tx`, `trx`). The hook belongs to its frame instead of the one around the caller. */
   readonly on?: object
-  /** What to do outside a transaction: `run` now what waits for a commit (default), or `throw`. */
+  /**
+   * The behaviour where no transaction is open. `run` (default): `afterCommit` and `beforeCommit` run
+   * at once, the other hooks are ignored. `throw`: throws {@link NoTransactionError}.
+   */
   readonly outside?: 'run' | 'throw'
 }
 
-/** The four hooks. They can be destructured. */
+/**
+ * The four hooks. They can be destructured. A hook runs in the async context of its registration, and
+ * hooks of one frame run in the order of their registration. Registering sends no SQL.
+ *
+ * Each throws {@link TransactionClosedError} if the frame is ending or has ended, and
+ * {@link InvalidArgumentError} if `fn` is not a function or an option is not valid.
+ */
 export interface Hooks {
   /**
-   * Runs `fn` once the outermost transaction, whichever layer holds it, has committed and its
-   * client is back in the pool. Dropped when its frame is rolled back. Outside a transaction it
-   * runs at once, and its promise comes back.
+   * Runs `fn` after the outermost transaction, whichever layer holds it, has committed and its client
+   * is back in the pool. The hook is dropped if its frame, or one around it, is rolled back. Outside a
+   * transaction `fn` runs at once and its promise is returned.
    *
    * ```ts
    * db.afterCommit(() => mailer.welcome(account))
    * ```
    *
-   * An error in it rejects the call that ended the transaction, with {@link HookError}: the data
-   * stays committed, and the other hooks run.
+   * If `fn` throws, the call that ended the transaction rejects with {@link HookError}. The data stays
+   * committed, and the other hooks still run.
    */
   afterCommit(this: void, fn: HookFunction, options?: HookOptions): Promise<void>
-  /** Runs `fn` right after the rollback of its frame, or of any frame around it. Ignored outside a transaction. */
+  /**
+   * Runs `fn` right after the rollback of its frame, or of any frame around it. For a savepoint that
+   * is before its block rejects, in the parent's frame. Ignored outside a transaction.
+   */
   afterRollback(this: void, fn: HookFunction, options?: HookOptions): Promise<void>
-  /** Runs `fn` in the outermost frame just before COMMIT; throwing rolls back. Dropped with its savepoint. */
+  /**
+   * Runs `fn` in the outermost frame just before COMMIT. It can still send statements, and if it throws,
+   * the transaction is rolled back. The hook is dropped if its savepoint is rolled back. Outside a
+   * transaction `fn` runs at once.
+   */
   beforeCommit(this: void, fn: HookFunction, options?: HookOptions): Promise<void>
-  /** Runs `fn` when the outcome is known, or known to be unknown. Ignored outside a transaction. */
+  /**
+   * Runs `fn` with the outcome after the transaction has ended, or its savepoint was rolled back. The
+   * outcome is `unknown` if the connection was lost while COMMIT was in flight. Ignored outside a
+   * transaction.
+   */
   afterCompletion(
     this: void,
     fn: (outcome: Outcome) => unknown,
@@ -49,8 +70,8 @@ export interface Hooks {
 }
 
 /**
- * Registers a hook on a frame, to run in the async context of the caller. Without a frame, what
- * waits for a commit runs now.
+ * Registers a hook on a frame, to run in the async context of the caller. Without a frame, hooks that
+ * wait for a commit run at once.
  */
 export async function registerHook(
   kind: HookKind,
@@ -73,7 +94,9 @@ export async function registerHook(
   const frame = frameFor()
   if (frame === undefined) {
     if (outside === 'throw') {
-      throw new NoTransactionError(`${kind} was asked for, but no transaction is open here`)
+      throw new NoTransactionError(
+        `the ${kind} hook was not registered: no transaction is open here`,
+      )
     }
     if (kind === 'after-commit' || kind === 'before-commit') await fn('committed')
     return
@@ -83,6 +106,6 @@ export async function registerHook(
   }
   const run = captureContext()
   const home = scope === 'transaction' ? frame.root : frame
-  // async, so that a lazy builder which it returns is awaited there
+  // Async, so that a lazy query builder that `fn` returns is awaited in that context.
   home.hooks.add({ kind, run: (at, outcome) => run(at, async () => fn(outcome)) })
 }

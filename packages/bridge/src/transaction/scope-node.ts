@@ -1,18 +1,18 @@
 /**
- * One node of the chain that says where a piece of code stands, for one database.
+ * A node of the chain of scopes around a piece of code. Each node concerns one database.
  *
- * The chain is immutable but for one thing: `frame` is written once, by the `begin` of the block
- * that made the node. So parallel branches never see each other's frames.
+ * The chain is immutable, except that the `begin` of the block that made a node sets its `frame`
+ * once. So parallel branches never see each other's frames.
  */
 export class ScopeNode<F> {
   readonly parent: ScopeNode<F> | undefined
-  /** The database that this node is about. Only its identity counts. */
+  /** The database that this node concerns. Only its identity matters. */
   readonly database: object
-  /** `outside`: code in it has left the transactions around it. `via`: code in it speaks for `handle`. */
+  /** `outside`: its code has left the transactions around it. `via`: its code acts on behalf of `handle`. */
   readonly kind: 'block' | 'outside' | 'via'
-  /** Whoever the code under a `via` node speaks for. */
+  /** The handle that the code under a `via` node acts for. */
   readonly handle: object | undefined
-  /** The frame that code in this block belongs to. */
+  /** The frame that the code in this block belongs to. */
   frame: F | undefined
 
   constructor(

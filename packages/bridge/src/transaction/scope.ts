@@ -2,24 +2,24 @@ import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
 import type { Frame } from './frame.ts'
 import { ScopeNode } from './scope-node.ts'
 
-/** A node of the chain of scopes: where a piece of code stands, for one database. */
+/** A node of the chain of scopes around a piece of code. */
 export type Scope = ScopeNode<Frame>
 export const Scope = ScopeNode<Frame>
 
-/** One store for the whole package: it holds the innermost scope of the code that runs. */
+/** Holds the innermost scope of the running code. The package has only this one store. */
 const storage = new AsyncLocalStorage<Scope | undefined>()
 
-/** The innermost scope of the calling code. */
+/** Returns the innermost scope of the calling code. */
 export function currentScope(): Scope | undefined {
   return storage.getStore()
 }
 
-/** Runs `fn` in that scope. Await inside `fn`: builders are lazy, and run where they are awaited. */
+/** Runs `fn` in that scope. `fn` must await query builders itself: they run where they are awaited. */
 export function runIn<T>(scope: Scope | undefined, fn: () => T): T {
   return storage.run(scope, fn)
 }
 
-/** The frame of a database that code in this scope belongs to. */
+/** Returns the frame of a database that code in this scope belongs to. */
 export function ambientFrame(scope: Scope | undefined, database: object): Frame | undefined {
   for (let at = scope; at !== undefined; at = at.parent) {
     if (at.database !== database) continue
@@ -47,7 +47,7 @@ export function enclosingTransactions(
 
 const NONE: ReadonlySet<Frame> = new Set()
 
-/** Whether `scope` is `outer`, or a scope inside it. */
+/** Whether `scope` is `outer` or lies inside it. */
 export function isUnder(scope: Scope | undefined, outer: Scope): boolean {
   for (let at = scope; at !== undefined; at = at.parent) {
     if (at === outer) return true
@@ -56,8 +56,8 @@ export function isUnder(scope: Scope | undefined, outer: Scope): boolean {
 }
 
 /**
- * Whether code in `scope` may still work in a frame. While the frame is ending, that is the code which
- * its end waits for: before-commit hooks, and the blocks that have joined it.
+ * Whether code in `scope` may still work in a frame. While the frame is ending, only the code that the
+ * end waits for may: before-commit hooks and the blocks that have joined the frame.
  */
 export function mayWork(frame: Frame, scope: Scope | undefined): boolean {
   for (let at: Frame | undefined = frame; at !== undefined; at = at.parent) {

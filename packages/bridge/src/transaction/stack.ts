@@ -4,8 +4,8 @@ import type { EndPhase } from './phase.ts'
 /**
  * The open frames of one physical connection, outermost first.
  *
- * Pure bookkeeping: it sends nothing and awaits nothing. Savepoints are a stack on the server too,
- * so ending a frame ends every frame inside it.
+ * It sends nothing and awaits nothing. The server also stacks its savepoints, so ending a frame ends
+ * every frame inside it.
  */
 export class TransactionStack {
   readonly #frames: Frame[] = []
@@ -31,8 +31,8 @@ export class TransactionStack {
   }
 
   /**
-   * Whether a statement of `frame` may go now: no block of a callback API is open inside it.
-   * Unscoped savepoints are marks on their parent, so what the parent sends runs in them.
+   * Whether a statement of `frame` may be sent now, since no block of a callback API is open inside it.
+   * Manual savepoints do not block their parent: its statements run in them.
    */
   isFree(frame: Frame): boolean {
     if (this.#frames[frame.depth - 1] !== frame) return false
@@ -42,7 +42,7 @@ export class TransactionStack {
     return true
   }
 
-  /** The frame in which a statement of `frame` runs: the innermost unscoped mark on it, or itself. */
+  /** The frame in which a statement of `frame` runs: the innermost manual savepoint in it, or itself. */
   innermostOf(frame: Frame): Frame {
     let innermost = frame
     for (let depth = frame.depth; depth < this.#frames.length; depth++) {
@@ -53,17 +53,17 @@ export class TransactionStack {
     return innermost
   }
 
-  /** The innermost open savepoint of that name, as the server would find it. */
+  /** Finds the innermost open savepoint of that name, as the server does. */
   find(name: string): Frame | undefined {
     return this.#frames.findLast((frame) => frame.name === name)
   }
 
-  /** Whether the bridge has chosen that name for an open savepoint. */
+  /** Whether the bridge has named an open savepoint so. */
   isTaken(name: string): boolean {
     return this.#frames.some((frame) => frame.scoped && frame.sqlName === name)
   }
 
-  /** A name like `wanted` that the server knows no open savepoint by: a second one would hide the first. */
+  /** Makes a name from `wanted` that no open savepoint has, since a duplicate would hide the first. */
   freeName(wanted: string): string {
     let name = wanted
     const isUsed = (frame: Frame): boolean => frame.sqlName === name
@@ -72,8 +72,8 @@ export class TransactionStack {
   }
 
   /**
-   * Ends `frame` and every frame inside it, innermost first. The hooks of those inside come to
-   * `frame`, which knows how the story ends.
+   * Ends `frame` and every frame inside it, innermost first. Hooks of inner frames move to `frame`,
+   * whose outcome decides which of them run.
    */
   end(frame: Frame, phase: EndPhase): Frame[] {
     if (this.#frames[frame.depth - 1] !== frame) return []
@@ -85,7 +85,7 @@ export class TransactionStack {
     return ended
   }
 
-  /** Finishes the marks that were left open in `frame`: what they are is from now on the frame's. */
+  /** Releases manual savepoints that were left open in `frame`. Their failure and hooks move to it. */
   finishInside(frame: Frame): void {
     if (this.top === frame) return
     for (const inner of this.#frames.slice(frame.depth)) frame.failure ??= inner.failure

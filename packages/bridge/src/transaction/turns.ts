@@ -4,18 +4,18 @@ import type { TransactionStack } from './stack.ts'
 
 interface Waiter {
   readonly frame: Frame
-  /** Whether it waits to end the frame. */
+  /** True if it waits to end the frame. */
   readonly ends: boolean
   readonly start: () => void
   readonly refuse: (error: unknown) => void
 }
 
-/** Measures how long a wait has gone on while the connection did nothing. */
+/** Measures how long a wait has lasted while the connection was idle. */
 interface Clock {
   stop(): void
 }
 
-/** Starts the clock of one wait; `undefined` where waits have no end. */
+/** Starts the clock of one wait. Returns `undefined` if waits have no time limit. */
 export type StartClock = (
   frame: Frame,
   expire: (error: unknown) => void,
@@ -23,10 +23,10 @@ export type StartClock = (
 ) => Clock | undefined
 
 /**
- * Whose turn it is on a connection.
+ * Decides when a frame may use its connection.
  *
- * Promises are a tree and savepoints a stack: a frame's statements, and the frames that it opens,
- * wait while a block of a callback API is open inside it. First come, first served.
+ * Promises form a tree, but savepoints form a stack. So the statements of a frame, and the frames that
+ * it opens, wait while a block of a callback API is open inside it. First come, first served.
  */
 export class Turns {
   readonly #stack: TransactionStack
@@ -38,15 +38,15 @@ export class Turns {
     this.#startClock = startClock
   }
 
-  /** How many wait. */
+  /** The number of waiters. */
   get waiting(): number {
     return this.#waiters.length
   }
 
   /**
-   * Calls `start` when `frame` has its turn: at once, or as soon as the block in its way has ended.
-   * It is called in the very moment the turn comes, so that what it opens is in the way of the next.
-   * `origin` is where the user asked for it, where that is known. Who aborts `signal` waits no more.
+   * Calls `start` at the turn of `frame`: at once, or as soon as the block that it waits for has ended.
+   * The call is synchronous, so that a frame that it opens makes the next waiter wait. `callSite` is
+   * the user's call, if known. Aborting `signal` ends the wait.
    */
   run<T>(
     frame: Frame,
@@ -57,7 +57,7 @@ export class Turns {
     return this.#runWhenFree({ frame, ends: false }, start, callSite, signal)
   }
 
-  /** The same for the end of a frame, which waits for the blocks that have joined it, too. */
+  /** Like `run`, for the end of a frame. It also waits for the blocks that have joined the frame. */
   runEnd<T>(frame: Frame, start: () => Promise<T>): Promise<T> {
     return this.#runWhenFree({ frame, ends: true }, start, frame.callSite)
   }
@@ -103,7 +103,7 @@ export class Turns {
     )
   }
 
-  /** To be called when frames have ended: starts those whose turn it is, refuses those whose frame is gone. */
+  /** Must be called when frames have ended. Starts the next waiters and rejects those of ended frames. */
   advance(refusal: (frame: Frame) => unknown): void {
     for (let at = 0; at < this.#waiters.length;) {
       const waiter = this.#waiters[at]
@@ -114,7 +114,7 @@ export class Turns {
       } else if (this.#isFree(waiter)) {
         this.#waiters.splice(at, 1)
         waiter.start()
-        // what has just started may have ended or opened frames: look at all the others again
+        // The waiter may have ended or opened frames, so all others must be checked again.
         at = 0
       } else at++
     }
