@@ -1,4 +1,4 @@
-/** A version of a library: how people call it, and its name in this package's dependencies. */
+/** A version of a library, and its name in this package's dependencies. */
 interface Library {
   readonly version: string
   readonly alias: string
@@ -17,14 +17,14 @@ const kyselys: readonly Library[] = [newestKysely, { version: '0.28', alias: 'ky
 const newestDrizzle: Library = { version: '1.0', alias: 'drizzle-orm-1' }
 const drizzles: readonly Library[] = [{ version: '0.45', alias: 'drizzle-orm' }, newestDrizzle]
 
-/** What touches a library is tested, and its types are checked, on each of these. */
+/** The pairs of versions on which tests run and types are checked. */
 export const combinations: readonly Combination[] = kyselys.flatMap((kysely) =>
   drizzles.map((drizzle) => combine(kysely, drizzle)),
 )
 
 export const newest: Combination = combine(newestKysely, newestDrizzle)
 
-/** Whether the newest version of one meets an older one of the other. */
+/** Whether it pairs the newest version of one library with an older one of the other. */
 export function isCrossed({ kysely, drizzle }: Combination): boolean {
   return (kysely === newestKysely) !== (drizzle === newestDrizzle)
 }

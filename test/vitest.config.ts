@@ -4,12 +4,12 @@ import { type Combination, combinations, isCrossed, newest } from './combination
 // The package is tested from its source. Given conditions replace the default ones.
 const conditions = ['@shared-connection/source', 'module', 'node', 'development|production']
 
-/** What needs no library, and so runs once. */
+/** Files that need no library, so they run only once. */
 const PURE = ['core/**/*.test.ts', 'fuzz/**/*.test.ts', 'setup/clean-databases.test.ts']
 const ELSEWHERE = [...PURE, 'pgbouncer/**', 'node_modules/**']
 /**
- * The adapters never see each other, so the newest of one with the oldest of the other runs only what
- * proves that. Everything else runs where the newest meet, and where the oldest do.
+ * The adapters do not import each other, so the crossed pairs of versions run only the files that prove
+ * their independence. All files run on the newest and on the oldest pair.
  */
 const ACROSS = [
   'behaviour/{basics,by-hand,context,controlled*,default-kysely,dispose,handles}.test.ts',
@@ -27,13 +27,13 @@ export default defineConfig({
   test: {
     reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],
     globalSetup: 'setup/global.ts',
-    // A hang is noticed after this time. It is long because a busy machine is no failure, and shorter
-    // than the default `turnTimeout`, which would end some hangs.
+    // A hang is noticed after this time. It is long, since a busy machine must not make a test fail, and
+    // shorter than the default `turnTimeout`, which would end some hangs.
     testTimeout: 20_000,
     hookTimeout: 30_000,
-    // Half of the time a test waits for the server, so one core is not left to it.
+    // A test waits for the server half of the time, so no core is reserved for the server.
     maxWorkers: '100%',
-    projects: [pure(), ...combinations.map(onLibraries), withoutRiding(), behindPgBouncer()],
+    projects: [pure(), ...combinations.map(onLibraries), withoutDeferring(), behindPgBouncer()],
   },
 })
 
@@ -49,7 +49,7 @@ function onLibraries(combination: Combination): TestProjectInlineConfiguration {
     ...onSource(librariesOf(combination)),
     test: {
       name: combination.name,
-      // A worker for all files: what a file leaves behind would show in the next one, and should.
+      // One worker runs all files, so that anything that a file leaves behind shows in the next one.
       isolate: false,
       include: isCrossed(combination) ? ACROSS : ['**/*.test.ts'],
       exclude: ELSEWHERE,
@@ -59,14 +59,14 @@ function onLibraries(combination: Combination): TestProjectInlineConfiguration {
 }
 
 /**
- * What must hold whether control statements ride or not, once more without. Other files expect the
- * statements of a riding application, or run in both manners themselves.
+ * Runs files that must pass with and without deferred control commands, here without. Other files expect
+ * the statements of an application that defers, or run in both manners themselves.
  */
-function withoutRiding(): TestProjectInlineConfiguration {
+function withoutDeferring(): TestProjectInlineConfiguration {
   return {
     ...onSource(librariesOf(newest)),
     test: {
-      name: 'not-riding',
+      name: 'not-deferred',
       isolate: false,
       include: [
         'faults/**/*.test.ts',
@@ -80,12 +80,12 @@ function withoutRiding(): TestProjectInlineConfiguration {
         'faults/{conflicts,manners,rollback,stalled,statements}.test.ts',
         'node_modules/**',
       ],
-      provide: { combination: newest, rides: false },
+      provide: { combination: newest, defers: false },
     },
   }
 }
 
-/** The behaviours once more, with PgBouncer between the application and the server. */
+/** Runs the behaviours with PgBouncer between the application and the server. */
 function behindPgBouncer(): TestProjectInlineConfiguration {
   return {
     ...onSource(librariesOf(newest)),
@@ -103,17 +103,17 @@ function onSource(...plugins: Plugin[]): TestProjectInlineConfiguration {
   return { extends: true, plugins, ssr: { resolve: { conditions } } }
 }
 
-/** Makes `kysely` and `drizzle-orm` one version each, for the tests and for the package alike. */
+/** Resolves `kysely` and `drizzle-orm` to one version each, for the tests and for the package. */
 function librariesOf({ name, kysely, drizzle }: Combination): Plugin {
   return {
-    // Vitest's cache of transformed modules tells projects apart by the names of their plugins.
+    // Vitest's cache of transformed modules distinguishes projects by the names of their plugins.
     name: `libraries-${name}`,
     enforce: 'pre',
     resolveId(source, _importer, options) {
       const alias = source
         .replace(/^kysely(?=$|\/)/, kysely.alias)
         .replace(/^drizzle-orm(?=$|\/)/, drizzle.alias)
-      // As seen from this package, the only one that has every version.
+      // Resolved from this package, since only it has every version.
       return this.resolve(alias, import.meta.filename, { ...options, skipSelf: true })
     },
   }

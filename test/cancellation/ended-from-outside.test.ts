@@ -14,7 +14,7 @@ const ways = mannersHere<{ name: string; options: AppOptions }>([
   { name: 'lazy', options: {} },
   { name: 'not lazy', options: { shared: { lazy: false } } },
   { name: 'pipeline', options: { pool: { pipeline: true } } },
-]).filter(({ name }) => name !== 'not lazy' || inject('rides') !== false)
+]).filter(({ name }) => name !== 'not lazy' || inject('defers') !== false)
 
 describe.each(ways)('shared.transaction() that a signal ends, $name,', ({ options }) => {
   const app = useApp({ ...options, pool: { max: 1, ...options.pool } })

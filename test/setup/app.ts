@@ -147,8 +147,8 @@ export async function startApp(database: Database, options: AppOptions = {}): Pr
   const pool = new Pool({ connectionString: url, max: 5, ...options.pool })
   const observer = new Pool({ connectionString: database.url, max: 2 })
   const orm = makeDrizzle(pool)
-  const riding = inject('rides') === false ? { lazy: false } : {}
-  const shared = shareConnection(orm, { ...riding, ...options.shared })
+  const manner = inject('defers') === false ? { lazy: false } : {}
+  const shared = shareConnection(orm, { ...manner, ...options.shared })
   const db = new Kysely<Schema>({
     dialect: new PostgresDialect({ pool: orm.$client, cursor: Cursor }),
   }).extension('shared-connection', { drizzle: orm })

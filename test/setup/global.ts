@@ -16,7 +16,7 @@ declare module 'vitest' {
     /** The versions of the libraries that the running project is for. */
     readonly combination: Combination
     /** False where applications are to send control statements on their own. */
-    readonly rides?: false
+    readonly defers?: false
     /** Whether the running project is the one behind PgBouncer, and if there is none, why. */
     readonly pgBouncer: 'none' | 'running' | Missing
   }

@@ -16,10 +16,10 @@ const MOST_SECONDS = 3_600
 const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '60' },
-    /** For the same requests again. When the faults hit is left to chance. */
+    /** Repeats the same requests. The moments of the faults remain random. */
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    /** Control statements do not ride. */
-    'not-riding': { type: 'boolean', default: false },
+    /** Sends control commands at once, instead of deferring them. */
+    'not-deferred': { type: 'boolean', default: false },
   },
 })
 const seconds = numberIn('seconds', values.seconds, MOST_SECONDS)
@@ -29,12 +29,12 @@ console.log(`soak: ${seconds} s of mixed load with faults, --seed ${seed}`)
 const server = await startPostgres()
 const database = await freshDatabase(server.url)
 try {
-  const app = await openApplication(database.url, !values['not-riding'])
+  const app = await openApplication(database.url, !values['not-deferred'])
   const soak = new Soak(app, new Random(seed), new Faults(app, new Random(seed + 1)))
   const watch = watchProcess()
   const isStuck = !(await soak.run(seconds))
   process.exitCode = printReport(soak, [...watch(), ...(isStuck ? ['a round did not end'] : [])])
-  // What is stuck would hold up the end as well.
+  // A round that is stuck would block close(), too.
   if (!isStuck) await app.close()
 } finally {
   await database.drop()
