@@ -4,14 +4,14 @@ import type { Frame } from '../transaction/frame.ts'
 import type { Scope } from '../transaction/scope.ts'
 import type { Connection } from './connection.ts'
 
-/** How many milliseconds the server has to end what is cancelled, before its session is ended. */
+/** The milliseconds that the server has to end a cancelled statement, before its session is ended. */
 const PATIENCE = 5_000
 
 /**
- * Rolls a frame back from outside, whatever its code is doing: what waits in it is refused, what
- * runs is cancelled on the wire. Resolves when that is done and the hooks have run. Gives false where
- * it comes too late: then its block tells what became of it. A COMMIT on its way is cancelled too,
- * and its answer decides.
+ * Rolls a frame back from outside, whatever its code is doing: queued statements are refused, and the
+ * running one is cancelled on the server. Resolves when that is done and the hooks have run. Resolves
+ * with false if it is too late, and then the block itself reports the outcome. A COMMIT in flight is
+ * cancelled too, and its answer decides.
  */
 export async function cancelFrame(
   connection: Connection,
@@ -24,10 +24,10 @@ export async function cancelFrame(
   const timer = setTimeout(() => {
     if (dispatcher.concerns(frame)) connection.end(unanswered(reason))
   }, PATIENCE)
-  // before ROLLBACK is on its way: that is not to be cancelled
+  // Before ROLLBACK is sent, which must not be cancelled.
   dispatcher.cancel(frame, reason)
   if (ended) {
-    // its block has failed, and waits for what still runs
+    // Its block has failed, and waits for a statement that still runs.
     timer.unref()
     return false
   }
@@ -44,14 +44,14 @@ export async function cancelFrame(
   } finally {
     clearTimeout(timer)
   }
-  // its block may have been the first to run them
+  // The block may have started the hooks already.
   await transactions.hooksOf(frame)
   return true
 }
 
 /**
- * The same for a block that works in a frame of others: what runs there is cancelled, and the frame
- * can only be rolled back by those who hold it.
+ * Does the same for a block that has joined a frame: its statement is cancelled, and the frame is marked
+ * as rollback-only, because only its owner can roll it back.
  */
 export function cancelJoined(
   connection: Connection,

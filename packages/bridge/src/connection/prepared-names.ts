@@ -9,59 +9,59 @@ import { Statement } from '../wire/statement.ts'
 let given = 0
 
 /**
- * The names of the prepared statements on one connection. Each layer has names of its own, as if it
- * were alone; and `pg`, which goes on believing in what the server has given up, is told.
+ * The names of the prepared statements on one connection. Each layer has its own names, as if it were
+ * alone on the connection. Names that the server has dropped are removed from the tables of `pg`, too.
  */
 export class PreparedNames {
   readonly #client: PgClient
-  /** Which layer has taken a name. */
+  /** The layer that uses a name. */
   readonly #owners = new Map<string, Layer>()
-  /** The names that were given instead, by layer and name. */
+  /** The replacements for names that another layer uses, by layer and name. */
   readonly #others = new Map<string, string>()
-  /** Those that the server still holds, but refuses to run. */
+  /** The names of statements that the server still has, but refuses to execute. */
   readonly #stale = new Set<string>()
 
   constructor(client: PgClient) {
     this.#client = client
   }
 
-  /** Gives a statement another name where another layer has taken its own. */
+  /** Renames a statement if another layer uses its name. */
   own(statement: Statement): void {
     const { name, layer } = statement
     if (name === undefined) return
     const owner = this.#owners.get(name) ?? layer
     this.#owners.set(name, owner)
     if (owner === layer) return
-    // short: PostgreSQL cuts names after 63 bytes
+    // Short, because PostgreSQL truncates names to 63 bytes.
     const key = `${layer} ${name}`
     const other = this.#others.get(key) ?? `sc_${++given}`
     this.#others.set(key, other)
     statement.rename(other)
   }
 
-  /** Whether the server has to forget the name before it can be used again. */
+  /** Whether the name must be deallocated before it can be used again. */
   isStale(name: string | undefined): boolean {
     return name !== undefined && this.#stale.has(name)
   }
 
-  /** Whether a statement has failed only because of what the server has for its name. */
+  /** Whether a statement failed only because its name means something else, or nothing, to the server. */
   hasFailed(name: string | undefined, error: unknown): boolean {
-    // an error from inside the statement has a context: that has run
+    // An error from inside the statement has a context, so the statement has run.
     if (name === undefined || !isServerError(error) || error.where !== undefined) return false
-    // DISCARD ALL behind the bridge, or a pooler that has changed the session
+    // After DISCARD ALL behind the bridge, or because a pooler has changed the session.
     const isGone = error.code === '26000'
-    // `cached plan must not change result type`: a table has changed since
+    // `cached plan must not change result type`: a table has changed since it was prepared.
     const isOld = error.code === '0A000' && error.routine === 'RevalidateCachedQuery'
-    // the server has the name, though `pg` does not know
+    // The server has the name, though `pg` does not know it.
     const isStale = isOld || error.code === '42P05'
     if (isGone) this.forget(name)
     if (isStale) this.#stale.add(name)
     return isGone || isStale
   }
 
-  /** Forgets what a statement has made the server forget. */
+  /** Removes the names that a statement has deallocated on the server. */
   hasAnswered({ text }: Statement, result: QueryResult | readonly QueryResult[]): void {
-    // several commands in one text have several answers
+    // A text with several commands has several answers.
     const isMeant = 'command' in result ? forgets(result) : result.some(forgets)
     if (!isMeant) return
     for (const forgotten of deallocations(text)) {
@@ -71,7 +71,7 @@ export class PreparedNames {
     }
   }
 
-  /** Lets `pg` prepare the name anew. */
+  /** Makes `pg` prepare the name again. */
   forget(name: string): void {
     delete this.#client.connection.parsedStatements[name]
     this.#stale.delete(name)
@@ -82,7 +82,7 @@ function forgets({ command }: QueryResult): boolean {
   return command === 'DISCARD' || command === 'DEALLOCATE'
 }
 
-/** The session that a named statement is sent on, as far as that is needed here. */
+/** The parts of a session that sending a named statement needs. */
 interface NamedSession extends Carriage {
   readonly names: PreparedNames
   readonly dispatcher: Pick<Dispatcher, 'exchange'>
@@ -90,8 +90,8 @@ interface NamedSession extends Carriage {
 }
 
 /**
- * Sends a named statement outside any transaction. Where it has failed only because of what the
- * server has for its name, nothing of it has run: the name is forgotten, and it is sent once more.
+ * Sends a named statement outside any transaction. If it fails only because of its name, nothing has
+ * run: the name is deallocated, and the statement is sent once more.
  */
 export function sendNamed(session: NamedSession, statement: Statement): Promise<QueryResult> {
   const { name } = statement
@@ -113,7 +113,7 @@ export function sendNamed(session: NamedSession, statement: Statement): Promise<
     try {
       return await attempt(statement, first)
     } catch (error) {
-      // what was told of its error itself is not sent again behind that
+      // A query object that has received its error must not be sent again.
       if (!session.names.hasFailed(name, error) || statement.isDelivered) throw error
       await forget()
       return attempt(statement)
@@ -121,7 +121,7 @@ export function sendNamed(session: NamedSession, statement: Statement): Promise<
   })
 }
 
-/** What makes the server forget a name. */
+/** The statement that deallocates a name. */
 export function forgetting(name: string | undefined): Statement {
   return new Statement('shared', deallocateSql(name ?? ''))
 }

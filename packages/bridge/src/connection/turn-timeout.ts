@@ -8,8 +8,8 @@ import type { Dispatcher } from '../wire/dispatcher.ts'
 import { IdleTimeout } from '../wire/idle-timeout.ts'
 
 /**
- * Ends waits that can not end: a block that awaits its own sibling, say. The clock runs only while
- * the connection is idle, so a sibling that works for ten minutes times nobody out.
+ * Ends waits that cannot end, such as that of a block which awaits its own sibling. The clock runs only
+ * while the connection is idle, so a sibling that works for ten minutes is no reason for a timeout.
  */
 export function turnTimeoutClock(
   timeout: number,

@@ -3,7 +3,7 @@ import { describe } from '../transaction/frame-errors.ts'
 import type { Frame } from '../transaction/frame.ts'
 import type { Statement } from '../wire/statement.ts'
 
-/** A snapshot that was asked for in a savepoint. */
+/** The error for a snapshot that was requested in a savepoint. */
 export function snapshotInside(frame: Frame): TransactionOptionError {
   return new TransactionOptionError(
     `a snapshot was asked for in ${describe(frame)}, but only a transaction can take one over, at its start. ` +
@@ -11,15 +11,15 @@ export function snapshotInside(frame: Frame): TransactionOptionError {
   )
 }
 
-/** A control command that came as a query object. */
+/** The error for a control command that was passed as a query object. */
 export function queryObjectError(statement: Statement): ControlStatementError {
   return new ControlStatementError(
-    `${JSON.stringify(statement.text)} was sent as a query object, whose answer the bridge can not give. ` +
+    `${JSON.stringify(statement.text)} was sent as a query object, whose answer the bridge cannot give. ` +
       'Send it as a text. Nothing was sent',
   )
 }
 
-/** A control command where another owns what it would end. */
+/** The error for a control command that would end a frame of another owner. */
 export function notOwnedError(statement: Statement, frame: Frame): ControlStatementError {
   if (!frame.scoped) {
     return new ControlStatementError(

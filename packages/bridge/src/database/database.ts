@@ -24,13 +24,13 @@ import { reportHookError } from '../connection/run-hooks.ts'
 import type { Source } from '../checkout/source.ts'
 import type { Statement } from '../wire/statement.ts'
 
-/** Told of writes that go over the connection, so that a cache can forget what they changed. */
+/** Called after writes, so that a cache can forget the tables that they changed. */
 export type OnWrite = (tables: readonly string[] | 'all', root: Frame | undefined) => Promise<void>
 
-/** One adopted database: finds out which connection and frame a statement belongs to. */
+/** One adopted database. It finds the connection and the frame of each statement. */
 export class Database {
   readonly settings: Settings
-  /** Set while a cache wants to know of writes. */
+  /** Set while a cache must learn of writes. */
   onWrite: OnWrite | undefined
   isDisposed = false
   readonly #source: Source
@@ -42,19 +42,19 @@ export class Database {
     this.#acquireQueue = new AcquireQueue(this.#source, settings.turnTimeout)
   }
 
-  /** The frame that the code which calls stands in. */
+  /** The frame of the calling code. */
   get ambient(): Frame | undefined {
     return ambientFrame(currentScope(), this)
   }
 
-  /** How many connections are in use. */
+  /** The number of connections in use. */
   get inUse(): number {
     return this.#source.inUse
   }
 
   /**
-   * The frame that a statement belongs to: that of its handle, else that of its scope. Where the
-   * scope is inside the handle's frame, the scope: PostgreSQL would do the same.
+   * The frame that a statement belongs to: that of its handle, else that of its scope. If the scope is
+   * inside the handle's frame, the scope decides: PostgreSQL would run the statement there, too.
    */
   frameOf(lease: Lease | undefined, scope: Scope | undefined): Frame | undefined {
     const ambient = ambientFrame(scope, this)
@@ -64,7 +64,7 @@ export class Database {
     return ambient?.isInside(own) ? ambient : own
   }
 
-  /** Runs a statement, sent by code under `link`, where it belongs. */
+  /** Runs a statement of code in `scope` in the frame that it belongs to. */
   query(
     statement: Statement,
     lease: Lease | undefined,
@@ -74,7 +74,7 @@ export class Database {
       const message = 'the client was released, and may be in the hands of others. Nothing was sent'
       return Promise.reject(new ClientReleasedError(message))
     }
-    // behind a COMMIT or RELEASE by hand that nobody awaits, but not in a block that these wait for
+    // Waits behind a manual COMMIT or RELEASE that nobody awaits, except in a block that these wait for.
     if (lease?.closing !== undefined && this.frameOf(lease, scope) === lease.frame) {
       return lease.closing.then(() => this.query(statement, lease, scope))
     }
@@ -128,24 +128,24 @@ export class Database {
     })
   }
 
-  /** Runs `fn` as code that has left the transaction around it. */
+  /** Runs `fn` outside the transaction around it. */
   outside<T>(fn: () => Promise<T>): Promise<T> {
     return runIn(new Scope(currentScope(), this, 'outside'), fn)
   }
 
-  /** Runs `fn` as code that stands in a frame. */
+  /** Runs `fn` inside a frame. */
   within<T>(frame: Frame, fn: () => Promise<T>): Promise<T> {
     return runIn(new Scope(currentScope(), this, 'block', undefined, frame), fn)
   }
 
-  /** Runs the user's part of a block: what control statements come outside it are the layer's own. */
+  /** Runs the user's part of a block. Control commands before and after it are the layer's own. */
   async body<T>(lease: Lease, fn: () => Promise<T> | T): Promise<T> {
     lease.phase = 'body'
     try {
       return await fn()
     } catch (error) {
       const frame = lease.opened ?? lease.joined
-      // where the bridge grants it, a rollback on request is no failure that could hide another
+      // If the bridge grants it, a rollback on request is no failure that could hide another error.
       const isGranted = error instanceof Rollback && (lease.layer === 'shared' || lease.joined)
       if (frame !== undefined && !isGranted) frame.blockError ??= { error }
       throw error
@@ -154,7 +154,7 @@ export class Database {
     }
   }
 
-  /** Tells of what was written, if a cache wants to know. It is done, whatever fails there. */
+  /** Reports a write to the cache, if there is one. The write is done, so a failing cache is a hook error. */
   async reportWrite(tables: readonly string[] | 'all', root: Frame | undefined): Promise<void> {
     try {
       await this.onWrite?.(tables, root)
@@ -163,7 +163,7 @@ export class Database {
     }
   }
 
-  /** Sends a statement on a connection of its own. */
+  /** Sends a statement outside any transaction, on any free connection. */
   #once(statement: Statement, scope: Scope | undefined): Promise<QueryResult> {
     const isLone =
       scope === undefined && statement.isPlain && !this.#acquireQueue.isFull && !isHeard()
@@ -182,7 +182,7 @@ export class Database {
   }
 }
 
-/** What a layer has wrapped around an error of the bridge comes off: it is about the block itself. */
+/** Removes the wrapper of a layer from an error of the bridge about the block itself. */
 function unwrap(error: unknown, lease: Lease): unknown {
   const { controlError } = lease
   if (controlError === undefined || isSharedConnectionError(error)) return error

@@ -5,21 +5,21 @@ import type { Scope } from '../transaction/scope.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Checkout } from '../checkout/checkout.ts'
 
-/** What a lease is for. */
+/** The use of a lease. */
 export type LeaseKind =
-  /** One call of a callback API: its `begin` opens a scoped frame, and only it may end that. */
+  /** One call of a callback API. Its BEGIN opens a scoped frame, which only that call may end. */
   | 'block'
-  /** A Kysely controlled transaction: the client goes back when it ends. */
+  /** A Kysely controlled transaction. The client is returned when it ends. */
   | 'controlled'
-  /** A client in somebody's hands, who gives it back. */
+  /** A client of `pool.connect()`, which the user releases. */
   | 'plain'
 
-/** How a connection is to be taken, and for what. */
+/** The options for taking a connection. */
 export interface LeaseOptions {
   /** By default `plain`. */
   readonly kind?: LeaseKind | undefined
   readonly layer: Layer
-  /** The frame of the handle that asks: `null` for none, by default the one that the caller stands in. */
+  /** The frame of the handle that asks, or `null` for none. By default that of the calling code. */
   readonly parent?: Frame | null | undefined
   /** The lease whose connection is used if there is no such frame. */
   readonly on?: Lease | undefined
@@ -29,7 +29,7 @@ export interface LeaseOptions {
   readonly modes?: TransactionModes | undefined
   /** The scope of the block. */
   readonly scope?: Scope | undefined
-  /** Where the user's call is. */
+  /** The user's call. */
   readonly callSite?: CallSite | undefined
   /** Aborted when the block is to end from outside, also while it waits to begin. */
   readonly signal?: AbortSignal | undefined
@@ -53,7 +53,7 @@ export class Lease {
   readonly parent: Frame | undefined
   /** The scope of the block that it serves. */
   readonly scope: Scope | undefined
-  /** How far the block is: its layer's own control statements come before and after the body. */
+  /** The progress of the block. Before and after the body, control commands are the layer's own. */
   phase: 'opening' | 'body' | 'closing' = 'opening'
   /** The transaction that it has opened, or that its block has joined. */
   transaction: LeaseTransaction | undefined
@@ -100,13 +100,13 @@ export class Lease {
     return this.transaction?.role === 'participant' ? this.transaction.frame : undefined
   }
 
-  /** What gives the client back when the transaction ends; nothing where it is held longer. */
+  /** The function that returns the client when the transaction ends; `undefined` if it is used longer. */
   get releaseAtEnd(): (() => Promise<void> | undefined) | undefined {
     const checkout = this.#checkout
     return checkout === undefined || this.kind === 'plain' ? undefined : () => checkout.release()
   }
 
-  /** The frame that a statement through this lease belongs to; nothing outside a transaction. */
+  /** The frame that a statement through this lease belongs to; `undefined` outside a transaction. */
   get frame(): Frame | undefined {
     const own = this.transaction === undefined ? this.parent : this.transaction.frame
     // Another lease on the same connection may have opened one: the server knows only one.
@@ -114,9 +114,9 @@ export class Lease {
   }
 
   /**
-   * Gives the connection back. What is still open on it is rolled back: in somebody's hands by
-   * closing it, in a block because its layer has left it. Inside a transaction the connection stays
-   * with that. Gives a promise where that takes an answer of the server.
+   * Returns the connection. A transaction that is still open on it is rolled back: a client of the user is
+   * closed for that. A connection that belongs to a transaction around stays with it. Returns a promise
+   * if an answer of the server is needed.
    */
   release(discard?: boolean): Promise<void> | undefined {
     if (this.isReleased) return undefined

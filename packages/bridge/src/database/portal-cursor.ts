@@ -18,9 +18,9 @@ export class PortalCursor {
   readonly #statement: Statement
   readonly #lease: Lease | undefined
   #portal: Portal | undefined
-  /** The frame in which the portal was opened: it lives as long as that is not rolled back. */
+  /** The frame in which the portal was opened. A rollback of the frame closes the portal. */
   #home: Frame | undefined
-  /** How often that, or a frame around it, had been rolled back to when the portal was opened. */
+  /** The rollback count of that frame and those around it, at the time when the portal was opened. */
   #undone = 0
 
   constructor(database: Database, statement: Statement, lease: Lease | undefined) {
@@ -46,11 +46,11 @@ export class PortalCursor {
     return this.#portal.takeRows()
   }
 
-  /** Closes the portal, where it is still open. */
+  /** Closes the portal if it is still open. */
   async close(): Promise<void> {
     const portal = this.#portal
     const frame = this.#frame()
-    // an aborted or ended transaction has closed it already, or will
+    // A transaction that is aborted or has ended closes it anyway.
     if (portal === undefined || portal.isDone || frame.ended || frame.failure !== undefined) return
     portal.step = 'close'
     await this.#send(connectionOf(frame), frame, portal)
@@ -101,7 +101,7 @@ export class PortalCursor {
   }
 }
 
-/** How often a frame was taken back, by itself or with one around it, that stayed open. */
+/** The number of times that a frame, or one around it, was rolled back to while it stayed open. */
 function rollbacksAround(frame: Frame): number {
   let times = 0
   let around: Frame | undefined = frame

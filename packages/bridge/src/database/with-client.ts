@@ -8,8 +8,8 @@ import { whenIdle } from '../wire/idle.ts'
 import type { PgClient } from '../protocol/pg.ts'
 
 /**
- * Lends the physical client: what is held back is sent first, nothing else is sent meanwhile, and
- * afterwards the server's status is compared with the stack.
+ * Passes the physical client to `fn`. Deferred commands are sent first, nothing else is sent meanwhile,
+ * and afterwards the server's status byte is compared with the stack.
  */
 export async function withClient<T>(
   database: Database,
@@ -32,7 +32,7 @@ export async function withClient<T>(
       thrown = { reason }
       throw reason
     } finally {
-      // for what `fn` has not awaited, and for the status byte
+      // `fn` may not have awaited its last query, and the status byte comes after the answer.
       await settled(connection)
       connection.clientScope = undefined
     }
@@ -41,7 +41,7 @@ export async function withClient<T>(
     connection.dispatcher.runExclusively(frame && connection.stack.innermostOf(frame), run)
   try {
     const value = await (frame === undefined ? runAlone() : connection.turns.run(frame, runAlone))
-    // the wire takes the reason `undefined` for none
+    // The dispatcher treats a rejection with `undefined` as a success.
     if (thrown !== undefined) throw thrown.reason
     return value
   } finally {
@@ -49,19 +49,19 @@ export async function withClient<T>(
   }
 }
 
-/** Waits for what the client still does. A stream that was left has nobody who would end it. */
+/** Waits until the client is idle. Ends the session if a stream was left, since nobody would end that. */
 async function settled(connection: Connection): Promise<void> {
   const { client } = connection
   const busy = whenIdle(client)
   if (busy === undefined) return
   const { _activeQuery: active } = client as { _activeQuery?: Readable }
   if (active === undefined || !ObservedQuery.isLeft(active)) return busy
-  // some close what they had open, and some do not
+  // Some streams close their portal when they are destroyed, and some do not.
   if (!active.closed) await Promise.race([busy, once(active, 'close')])
   if (whenIdle(client)) connection.end(leftStream())
 }
 
-/** The connection whose client the calling code has in its hands already. */
+/** The connection whose physical client the code in `scope` has from withClient() already. */
 export function lentConnection(
   scope: Scope | undefined,
   database: Database,
