@@ -1,4 +1,4 @@
-// A row that Drizzle has just inserted, and a row of Kysely's that refers to it, in one transaction.
+// Drizzle inserts a row, and Kysely a row that refers to it, in one transaction.
 
 import assert from 'node:assert/strict'
 import { cleanUp, committed, prepare } from './observer.ts'
@@ -6,7 +6,7 @@ import { accounts, type Database } from './schema.ts'
 
 await prepare()
 
-// --- the first lines of the README, as they stand there
+// --- The first program of the README begins here.
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { Kysely, PostgresDialect } from 'kysely'
 import 'shared-connection/register'
@@ -19,18 +19,18 @@ await orm.transaction(async (tx) => {                       // BEGIN
   const [account] = await tx.insert(accounts).values({ email: 'ada@example.com' }).returning()
   await db.insertInto('profiles').values({ account_id: account!.id }).execute()   // same transaction
 })                                                          // COMMIT
-// --- the end of the first lines of the README
+// --- The first program of the README ends here.
 
-// PostgreSQL notes on each row, as `xmin`, which transaction has written it.
+// The system column `xmin` of each row is the id of the transaction that has written it.
 const sameTransaction = await committed(
   'select accounts.xmin = profiles.xmin from accounts join profiles on account_id = accounts.id',
 )
 assert.deepEqual(sameTransaction, [true])
 
-// One connection did it all.
+// All statements used one connection.
 assert.equal(orm.$client.totalCount, 1)
 
-// A failure takes back what both have written. Without the bridge the profile would have stayed.
+// A failure rolls back the rows of both layers. Without the bridge, the profile would have stayed.
 const failure = new Error('the mail server is down')
 await assert.rejects(
   orm.transaction(async (tx) => {

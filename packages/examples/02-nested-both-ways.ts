@@ -1,4 +1,4 @@
-// Blocks nest in any order. The outermost is the transaction, and each one inside it a savepoint.
+// Blocks nest in any order. The outermost one is the transaction, and each one inside it is a savepoint.
 
 import assert from 'node:assert/strict'
 import { db, orm, shared } from './database.ts'
@@ -7,13 +7,13 @@ import { accounts, audit } from './schema.ts'
 
 await prepare()
 
-// Drizzle outside, Kysely inside it, and Drizzle inside that.
+// Drizzle is outside, Kysely is inside it, and Drizzle is inside that.
 await orm.transaction(async (tx) => {
   await tx.insert(accounts).values({ email: 'ada@example.com' })
 
   await db.transaction().execute(async (trx) => {
     await trx.insertInto('audit').values({ entry: 'ada, by Kysely' }).execute()
-    // The global object takes part too: no handle has to be passed to whoever calls this.
+    // The global object takes part, too, so no handle has to be passed around.
     await orm.insert(audit).values({ entry: 'ada, by Drizzle' })
 
     await orm.transaction(async () => {
@@ -29,18 +29,18 @@ assert.deepEqual(await committed('select entry from audit order by id'), [
   'ada, three deep',
 ])
 
-// Kysely outside. What fails inside costs the inner work alone, of whichever layer it is.
+// Kysely is outside. A failure inside rolls back only the inner work, of either layer.
 await db.transaction().execute(async (trx) => {
   await trx.insertInto('accounts').values({ email: 'grace@example.com' }).execute()
 
   const nested = orm.transaction(async (tx) => {
     await tx.insert(audit).values({ entry: 'never seen' })
     await trx.insertInto('audit').values({ entry: 'not this either' }).execute()
-    await tx.insert(accounts).values({ email: 'ada@example.com' }) // there is one already
+    await tx.insert(accounts).values({ email: 'ada@example.com' }) // fails: it exists already
   })
   await assert.rejects(nested, /accounts_email_unique|insert into "accounts"/)
 
-  // A transaction of the bridge nests where Kysely's own would throw.
+  // `trx.transaction()` is a savepoint. Without the bridge, Kysely throws here.
   await trx.transaction().execute(async (inner) => {
     await inner.insertInto('audit').values({ entry: 'grace, after all' }).execute()
   })

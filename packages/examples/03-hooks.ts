@@ -1,4 +1,4 @@
-// Code that must wait for the end of the transaction, whichever layer has opened it.
+// Hooks run code after the end of the transaction, whichever layer has opened it.
 
 import assert from 'node:assert/strict'
 import { HookError } from 'shared-connection'
@@ -9,17 +9,17 @@ import { accounts } from './schema.ts'
 await prepare()
 let told: string[] = []
 
-/** A module that speaks Kysely, and knows nothing of who calls it. */
+/** A module that uses Kysely, and does not know its callers. */
 async function signUp(email: string): Promise<void> {
   await db.insertInto('accounts').values({ email }).execute()
-  // A mail cannot be taken back, so it waits until the row is there for everyone to see.
+  // A mail cannot be rolled back, so it waits until the row is committed.
   await db.afterCommit(async () => {
     const [count] = await committed(`select count(*)::int from accounts where email = '${email}'`)
     told.push(`mail to ${email}, ${String(count)} row`)
   })
 }
 
-// Drizzle holds the transaction. The hooks of both run after its COMMIT, in their order.
+// Drizzle opens the transaction. The hooks of both layers run after its COMMIT, in their order.
 await orm.transaction(async (tx) => {
   await shared.beforeCommit(() => void told.push('before'))
   await signUp('ada@example.com')
@@ -35,30 +35,30 @@ assert.deepEqual(told, [
   'committed',
 ])
 
-// A hook shares the fate of the block that it was registered in.
+// If a block is rolled back, its afterCommit hooks are dropped and its afterRollback hooks run.
 told = []
 await db.transaction().execute(async () => {
   await signUp('grace@example.com')
   const nested = orm.transaction(async (tx) => {
     await signUp('nobody@example.com')
-    await db.afterRollback(() => void told.push('nobody was taken back'))
+    await db.afterRollback(() => void told.push('nobody was rolled back'))
     tx.rollback()
   })
   await assert.rejects(nested)
   told.push('the rest goes on')
 })
 assert.deepEqual(told, [
-  'nobody was taken back',
+  'nobody was rolled back',
   'the rest goes on',
   'mail to grace@example.com, 1 row',
 ])
 
-// Outside a transaction there is nothing to wait for.
+// Outside a transaction, afterCommit hooks run at once.
 told = []
 await signUp('joan@example.com')
 assert.deepEqual(told, ['mail to joan@example.com, 1 row'])
 
-// A hook that throws cannot undo what is committed. The caller learns both.
+// A hook that throws cannot undo the commit. The error contains both facts.
 const late = orm.transaction(async (tx) => {
   await tx.insert(accounts).values({ email: 'mary@example.com' })
   await db.afterCommit(() => Promise.reject(new Error('the mail server is down')))

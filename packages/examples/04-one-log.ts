@@ -9,7 +9,7 @@ import { accounts, profiles } from './schema.ts'
 
 await prepare()
 
-// Left out, `write` is standard output. `parameters: true` would print the values: they may be secrets.
+// By default, `write` prints to standard output. `parameters: true` would print the values, which may be secrets.
 const events: QueryEvent[] = []
 const stop = logQueries({
   write(line, event) {
@@ -18,7 +18,7 @@ const stop = logQueries({
   },
 })
 
-// The log is made from node:diagnostics_channel, which is there for metrics and traces of your own.
+// The log uses node:diagnostics_channel. Your own metrics and traces can use the same channels.
 const outcomes: string[] = []
 subscribe(`tracing:${CHANNELS.transaction}:asyncEnd`, (message) => {
   const { holder, outcome } = message as TransactionEvent
@@ -50,11 +50,11 @@ assert.deepEqual(told, [
 ])
 assert.deepEqual(outcomes, ['drizzle: committed'])
 
-// BEGIN, SAVEPOINT and RELEASE rode in front of the next statement: they cost no round trip.
+// BEGIN, SAVEPOINT and RELEASE were piggybacked on the next statement, so they cost no round trip.
 const piggybacked = events.filter((event) => event.piggybacked).map((event) => event.control)
 assert.deepEqual(new Set(piggybacked), new Set(['begin', 'savepoint', 'release']))
 
-// The server's own name for the connection is in the log too, and it is one and the same.
+// The events contain the server's process id. It is the same for all of them.
 assert.equal(new Set(events.map((event) => event.processID)).size, 1)
 
 await cleanUp(orm.$client)

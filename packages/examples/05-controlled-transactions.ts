@@ -1,5 +1,5 @@
-// Kysely's controlled transactions have no callback: they end where you say so. So they cannot be
-// the transaction "around" any code by themselves, and `within` says which code takes part.
+// Kysely's controlled transactions have no callback: `commit()` and `rollback()` end them. So they are
+// not around any code by themselves, and `within` makes code take part.
 
 import assert from 'node:assert/strict'
 import { db, orm, shared } from './database.ts'
@@ -9,7 +9,7 @@ import { audit, profiles } from './schema.ts'
 await prepare()
 const told: string[] = []
 
-/** A module that speaks Drizzle through the global object. */
+/** A module that uses Drizzle through the global object. */
 const addProfile = (account_id: number) => orm.insert(profiles).values({ account_id, name: 'Ada' })
 
 const trx = await db.startTransaction().execute()
@@ -20,17 +20,17 @@ try {
     .returning('id')
     .executeTakeFirstOrThrow()
 
-  // Nobody is inside it yet. Without `within`, the profile would go to another connection.
+  // No code is inside it yet. Without `within`, the profile would use another connection.
   assert.equal(db.inTransaction, false)
   assert.equal(trx.inTransaction, true)
   await shared.within(trx, () => addProfile(id))
 
-  // A savepoint by hand, and Drizzle's work in it taken back.
+  // Drizzle works in a manual savepoint, and its work is rolled back.
   const extras = await trx.savepoint('extras').execute()
   await shared.within(extras, () => orm.insert(audit).values({ entry: 'never seen' }))
   await extras.rollbackToSavepoint('extras').execute()
 
-  // Blocks of either layer nest in it like in any other.
+  // Blocks of either layer nest in it, as in any transaction.
   await shared.within(trx, () =>
     orm.transaction(async (tx) => {
       await tx.insert(audit).values({ entry: 'Ada has a profile' })

@@ -1,4 +1,4 @@
-// For those who pass handles, and for code that runs in another async context than its caller.
+// This is for programs that pass handles, and for code that runs in another async context than its caller.
 
 import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
@@ -10,26 +10,26 @@ import { accounts, audit, type Database, profiles } from './schema.ts'
 await prepare()
 const told: string[] = []
 
-// Two modules that take the handle of their own layer.
+// Each of these modules takes the handle of its own layer.
 const addAccount = (trx: SharedTransaction<Database>, email: string) =>
   trx.insertInto('accounts').values({ email }).returning('id').executeTakeFirstOrThrow()
 const addProfile = (tx: DrizzleTransaction<typeof orm>, account_id: number, name: string) =>
   tx.insert(profiles).values({ account_id, name })
 
-// From Drizzle's handle to Kysely's.
+// `kyselyFor` returns Kysely's handle for that of Drizzle.
 await orm.transaction(async (tx) => {
   const { id } = await addAccount(shared.kyselyFor(tx), 'ada@example.com')
   await addProfile(tx, id, 'Ada')
 })
 
-// From Kysely's handle to Drizzle's.
+// `drizzleFor` returns Drizzle's handle for that of Kysely.
 await db.transaction().execute(async (trx) => {
   const { id } = await addAccount(trx, 'grace@example.com')
   await addProfile(shared.drizzleFor(trx), id, 'Grace')
 })
 assert.deepEqual(await committed('select name from profiles order by id'), ['Ada', 'Grace'])
 
-// A worker or a batching loader runs its jobs in the context in which it was made.
+// A worker or a batching loader runs its jobs in the async context in which it was created.
 const inTheWorker = AsyncLocalStorage.snapshot()
 
 await orm.transaction(async (tx) => {
@@ -37,17 +37,17 @@ await orm.transaction(async (tx) => {
 
   await inTheWorker(async () => {
     assert.equal(shared.inTransaction, false)
-    // `within` takes the job into the transaction of the handle …
+    // `within` runs the job in the transaction of the handle …
     await shared.within(tx, async () => {
       assert.equal(shared.inTransaction, true)
       await db.insertInto('audit').values({ entry: 'by the worker' }).execute()
     })
-    // … `on` puts a hook on it, and `of` is its frame.
+    // … `on` registers a hook on it, and `of` returns its frame.
     await db.afterCommit(() => void told.push('joan is there'), { on: tx })
     assert.equal(shared.of(tx).state, 'open')
   })
 
-  // The other way round: this is written whatever becomes of the transaction.
+  // `outside` leaves the transaction: this row stays, whatever the outcome of the transaction is.
   await shared.outside(() => orm.insert(audit).values({ entry: 'an attempt' }))
   assert.deepEqual(await committed('select entry from audit'), ['an attempt'])
 })

@@ -1,4 +1,4 @@
-// A block that belongs to neither layer: handles of both, options, and ways out that throw nothing.
+// A block of the bridge has handles of both layers, options, and ways to roll back without an error.
 
 import assert from 'node:assert/strict'
 import { PropagationError, Rollback } from 'shared-connection'
@@ -18,14 +18,14 @@ const id = await shared.transaction(
 )
 assert.deepEqual(await committed('select account_id from profiles'), [id])
 
-// A dry run: the work is done and looked at, then rolled back, and the value is kept.
+// A dry run: the work is done, then rolled back, and the call resolves with the value of the block.
 const imported = await shared.transaction(async ({ tx, frame }) => {
   frame.rollbackOnExit()
   return tx.insert(accounts).values({ email: 'trial@example.com' }).returning()
 })
 assert.equal(imported[0]?.email, 'trial@example.com')
 
-/** Somewhere deep, where there is no frame at hand: `Rollback` ends the block with a value. */
+/** Deep inside the program, where no frame is at hand, `Rollback` ends the block with a value. */
 async function refuse(email: string): Promise<never> {
   await orm.insert(accounts).values({ email })
   throw new Rollback('refused')
@@ -33,22 +33,22 @@ async function refuse(email: string): Promise<never> {
 assert.equal(await shared.transaction(() => refuse('trial@example.com')), 'refused')
 assert.deepEqual(await committed('select email from accounts'), ['ada@example.com'])
 
-// Propagation, in the words of Spring: what a block does with the transaction around it.
+// The propagation of a block, with the names of Spring, is its relation to the transaction around it.
 const note = (entry: string) => orm.insert(audit).values({ entry })
 const failed = new Error('no')
 
 const outer = shared.transaction(async () => {
   await note('work')
-  // Kept whatever happens around it: a transaction of its own, on another connection.
+  // A transaction on another connection: it commits, whatever happens around it.
   await shared.transaction(() => note('attempt'), { propagation: 'requires-new' })
-  // No transaction of its own: it works in this one.
+  // This block joins the transaction around it.
   await shared.transaction(() => note('more work'), { propagation: 'required' })
   throw failed
 })
 await assert.rejects(outer, failed)
 assert.deepEqual(await committed('select entry from audit'), ['attempt'])
 
-// `mandatory` for code that is wrong outside a transaction, `never` for code that is wrong in one.
+// Use `mandatory` for code that needs a transaction, and `never` for code that must not run in one.
 await assert.rejects(
   shared.transaction(() => note('alone'), { propagation: 'mandatory' }),
   PropagationError,

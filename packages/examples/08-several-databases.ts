@@ -1,5 +1,5 @@
-// One bridge for each database. Their transactions are open at the same time, and each statement
-// finds its own. There is no transaction over both: each commits by itself.
+// Each database has its own bridge. Their transactions can be open at the same time, and each statement
+// runs in that of its database. No transaction spans both: each commits by itself.
 
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
@@ -19,12 +19,12 @@ const url = new URL(process.env.DATABASE_URL!)
 url.pathname = name
 
 const archiveOrm = drizzle(url.href)
-// No dialect: this makes Kysely's side from Drizzle's. The name labels it in logs and errors.
+// This needs no dialect, since the bridge makes the Kysely database. The name labels it in logs and errors.
 const archive = shareConnection(archiveOrm, { name: 'archive' })
 const archiveDb = archive.kysely<Database>()
 await prepare(archiveOrm.$client)
 
-// Two transactions, one in the other's block. Each layer speaks to the database that it is for.
+// Two transactions are open, one in the block of the other. Each object uses its own database.
 await orm.transaction(async () => {
   await orm.insert(accounts).values({ email: 'ada@example.com' })
 
@@ -33,7 +33,7 @@ await orm.transaction(async () => {
     await db.insertInto('audit').values({ entry: 'in the shop' }).execute()
     await archiveDb.insertInto('audit').values({ entry: 'in the archive too' }).execute()
 
-    // Neither is a savepoint of the other.
+    // Both are transactions, not savepoints.
     assert.equal(shared.current?.holder, 'drizzle')
     assert.equal(archive.current?.holder, 'kysely')
     assert.equal(archive.current.depth, 1)
@@ -46,7 +46,7 @@ assert.deepEqual(await archiveDb.selectFrom('audit').select('entry').orderBy('id
   { entry: 'in the archive too' },
 ])
 
-// The inner one has committed by itself, so the failure of the outer one does not take it back.
+// The inner transaction has committed by itself, so the failure of the outer one does not undo it.
 const failed = new Error('no')
 const attempt = orm.transaction(async () => {
   await orm.insert(audit).values({ entry: 'taken back' })

@@ -1,5 +1,5 @@
-// Better Auth keeps its users through Kysely. Here its sign-up is part of a transaction of the
-// application's Drizzle: the user, the password, the session and the membership, or none of them.
+// Better Auth stores its users through Kysely. Here its sign-up is part of a Drizzle transaction of the
+// application: the user, the password, the session and the membership are all stored, or none of them.
 
 import assert from 'node:assert/strict'
 import { betterAuth, type BetterAuthOptions } from 'better-auth'
@@ -22,7 +22,7 @@ const options = {
   databaseHooks: {
     user: {
       create: {
-        // Better Auth calls this when its own part is done. The mail waits for the whole.
+        // Better Auth calls this when its own part is done. The mail waits for the whole transaction.
         after: ({ name }) => shared.afterCommit(() => void welcomed.push(name)),
       },
     },
@@ -33,7 +33,7 @@ const options = {
   logger: { disabled: true },
 } satisfies BetterAuthOptions
 
-// Better Auth's tables, by its own migrations. Then one of the application that refers to them.
+// Better Auth's migrations make its tables. Then comes a table of the application that refers to them.
 const migrations = await getMigrations(options)
 await migrations.runMigrations()
 await orm.execute(
@@ -41,7 +41,7 @@ await orm.execute(
 )
 
 const auth = betterAuth(options)
-// The plain pool does as well: whatever takes its connections from there takes part.
+// The plain pool takes part, too, and so does any library that uses it.
 const poolAuth = betterAuth({ ...options, database: orm.$client })
 
 async function join(by: typeof auth | typeof poolAuth, name: string, plan: string): Promise<void> {
@@ -49,7 +49,7 @@ async function join(by: typeof auth | typeof poolAuth, name: string, plan: strin
     const account = { name, email: `${name}@example.com`, password: 'correct horse' }
     const { user } = await by.api.signUpEmail({ body: account })
     await tx.insert(memberships).values({ user_id: user.id, plan })
-    // The foreign key holds, and so does this: a failure takes Better Auth's rows back too.
+    // The foreign key holds, and a failure rolls back the rows of Better Auth, too.
     if (plan === 'gold') throw new Error('the card was declined')
   })
 }
@@ -73,7 +73,7 @@ for (const table of ['account', 'session']) {
 }
 assert.deepEqual(welcomed, ['ada', 'grace'])
 
-// Who has joined can sign in. Who was taken back is not known, and may try again.
+// A user who has joined can sign in. A user who was rolled back is unknown, and can sign up again.
 const signIn = (name: string) =>
   auth.api.signInEmail({ body: { email: `${name}@example.com`, password: 'correct horse' } })
 assert.equal((await signIn('ada')).user.name, 'ada')

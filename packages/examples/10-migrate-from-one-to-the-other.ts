@@ -1,5 +1,5 @@
-// An application moves from Kysely to Drizzle one repository at a time. Every step in between is
-// an application that works, with each transaction whole.
+// An application moves from Kysely to Drizzle, one repository at a time. It works after every step, and
+// its transactions remain atomic.
 
 import assert from 'node:assert/strict'
 import { db, orm } from './database.ts'
@@ -36,7 +36,7 @@ const after: Repositories = {
   transaction: (work) => orm.transaction(work),
 }
 
-/** What the application does. It is not touched by the move. */
+/** The work of the application. The move does not change it. */
 async function signUp(app: Repositories, name: string): Promise<void> {
   await app.transaction(async () => {
     const id = await app.addAccount(`${name}@example.com`)
@@ -50,14 +50,14 @@ const steps: Record<string, Repositories> = {
   'profiles-moved': { ...before, addProfile },
   'accounts-moved': { ...before, addProfile, addAccount },
   drizzle: { transaction, addProfile, addAccount },
-  // A step back is a step like any other.
+  // It works after a step back, too.
   'accounts-back': { ...after, addAccount: before.addAccount },
 }
 
 for (const [step, app] of Object.entries(steps)) {
   await signUp(app, step)
 
-  // The same account again: it fails, and leaves nothing behind.
+  // The account exists already, so this fails and leaves nothing behind.
   await assert.rejects(signUp(app, step))
   const broken = { ...app, addProfile: () => Promise.reject(new Error('no')) }
   await assert.rejects(signUp(broken, `${step}-broken`), { message: 'no' })

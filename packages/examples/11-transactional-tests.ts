@@ -1,5 +1,5 @@
-// Tests that leave no row behind: each runs in a transaction that is rolled back at its end, with
-// the application's own transactions as savepoints in it.
+// These tests leave no rows behind: each runs in a transaction that is rolled back at its end, and the
+// transactions of the application are savepoints in it.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -7,7 +7,7 @@ import { db, orm, shared } from './database.ts'
 import { cleanUp, committed, prepare } from './observer.ts'
 import { accounts } from './schema.ts'
 
-/** The application: it opens a transaction as it always does, and knows nothing of tests. */
+/** The application opens a transaction as it always does. It does not know about the tests. */
 async function signUp(email: string): Promise<void> {
   await orm.transaction(async (tx) => {
     const [account] = await tx.insert(accounts).values({ email }).returning()
@@ -15,7 +15,7 @@ async function signUp(email: string): Promise<void> {
   })
 }
 
-/** Runs a test in a transaction of its own, and takes everything back. */
+/** Runs a test in a transaction, and rolls it back. */
 const rolledBack = (body: () => Promise<void>) => () =>
   shared.transaction(async ({ frame }) => {
     frame.rollbackOnExit()
@@ -36,7 +36,7 @@ await test(
 await test(
   'an address can sign up once',
   rolledBack(async () => {
-    // The test before has used the same address, and nothing of it is left.
+    // The previous test has used the same address, and its rows are gone.
     await signUp('ada@example.com')
     // The failure rolls back to the application's own savepoint. The test goes on.
     await assert.rejects(signUp('ada@example.com'))

@@ -1,4 +1,4 @@
-// What an application has in one file and imports everywhere else: its database, once for each layer.
+// The database of the application, once for each layer. All other files import it from here.
 
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { Kysely, PostgresDialect } from 'kysely'
@@ -11,5 +11,5 @@ export const db = new Kysely<Database>({
   dialect: new PostgresDialect({ pool: orm.$client }),
 }).extension('shared-connection', { drizzle: orm })
 
-/** What belongs to neither layer. */
+/** The members that belong to neither layer. */
 export const shared = db.shared

@@ -1,5 +1,5 @@
-// Why two layers should share one connection, told on a real PostgreSQL: one of its own, or the one
-// that DATABASE_URL names. Everything is done in a database made for it, which goes at the end.
+// Shows why two layers should share one connection, on a throwaway PostgreSQL or on that of DATABASE_URL.
+// The demo creates its own database, and drops it at the end.
 
 import { freshDatabase, startPostgres } from '@shared-connection/test/postgres'
 import { apart } from './demo/apart.ts'
@@ -51,7 +51,7 @@ async function tell(url: string): Promise<void> {
   await observer.end()
 }
 
-/** Ctrl-C, a terminal that is closed, a pipe whose reader has gone: what was made goes all the same. */
+/** Cleans up after Ctrl-C, after the terminal was closed, and after the reader of the pipe has gone. */
 function interruption(): Promise<void> {
   return new Promise((resolve) => {
     const interrupt = (): void => {

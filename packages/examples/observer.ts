@@ -1,4 +1,4 @@
-// What stands around an example: its tables, and an observer who takes no part in its transactions.
+// The surroundings of an example: its tables, and an observer that takes no part in its transactions.
 
 import { Pool } from 'pg'
 import { createTables, dropTables } from './schema.ts'
@@ -9,13 +9,13 @@ if (!url) {
 }
 const observer = new Pool({ connectionString: url, max: 1 })
 
-/** The first column of what is committed: it is read on a connection of its own. */
+/** Reads the first column of the committed rows, on a separate connection. */
 export async function committed(sql: string): Promise<unknown[]> {
   const { rows } = await observer.query<unknown[]>({ text: sql, rowMode: 'array' })
   return rows.map(([value]) => value)
 }
 
-/** The tables of `schema.ts`. A database that has any like them already is left as it is. */
+/** Creates the tables of `schema.ts`. Throws if the database has one of them already. */
 export async function prepare(pool = observer): Promise<void> {
   await pool.query(createTables)
 }

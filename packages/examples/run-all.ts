@@ -1,5 +1,5 @@
-// Runs every numbered example, or those whose names begin with an argument, each in a database of
-// its own, and says how it ended.
+// Runs every numbered example, or those whose names begin with an argument, each in its own database,
+// and prints its result.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -20,7 +20,7 @@ try {
     const { succeeded, output, seconds } = await run(example)
     console.log(`${succeeded ? 'ok    ' : 'failed'}  ${seconds} s  ${example}`)
     if (!succeeded) failed += 1
-    // What was asked for by name, and what failed, is there to be read.
+    // Print the output of examples that were selected by name, and of those that failed.
     if (!succeeded || wanted.length > 0) process.stdout.write(output)
   }
 } finally {
@@ -35,7 +35,7 @@ interface Run {
   readonly seconds: string
 }
 
-/** Runs one example to its end, as a reader of the repository would start it. */
+/** Runs one example as a reader of the repository would start it. */
 async function run(example: string): Promise<Run> {
   const database = await freshDatabase(server.url)
   const started = performance.now()
@@ -43,7 +43,7 @@ async function run(example: string): Promise<Run> {
     const child = spawn(process.execPath, ['--conditions=@shared-connection/source', example], {
       cwd: import.meta.dirname,
       env: { ...process.env, DATABASE_URL: database.url },
-      // An example that hangs would hold up the whole check.
+      // An example that hangs would block the whole check.
       timeout: 60_000,
     })
     let output = ''

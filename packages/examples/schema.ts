@@ -1,4 +1,4 @@
-// The tables of the examples. Drizzle describes them, and Kysely's types follow from that.
+// The tables of the examples. Drizzle describes them, and the types for Kysely are derived from that.
 
 import type { Kyselify } from 'drizzle-orm/kysely'
 import { integer, pgTable, serial, text } from 'drizzle-orm/pg-core'

@@ -3,7 +3,7 @@ import { type Observer, openTwoPools, signUp } from './shop.ts'
 
 export async function apart(url: string, observer: Observer): Promise<void> {
   chapter('Two layers, two pools')
-  say('Drizzle writes an account, and Kysely the profile that belongs to it:')
+  say('Drizzle inserts an account, and Kysely the profile of that account:')
   program(signUp)
 
   const { orm, db } = openTwoPools(url)

@@ -4,7 +4,7 @@ import type { Shop } from './shop.ts'
 
 export async function connection(shop: Shop): Promise<void> {
   chapter('One connection')
-  say('In the midst of a transaction we ask PostgreSQL who is connected:')
+  say('During a transaction, we ask PostgreSQL for its connections:')
   program(look)
 
   const connections = await look(shop)
@@ -17,7 +17,7 @@ export async function connection(shop: Shop): Promise<void> {
     connections.length === 1 && only?.state === 'idle in transaction',
   )
   claim(
-    'Every statement since chapter 2 went through that process',
+    'Every statement since chapter 2 used that process',
     processes.size === 1 && processes.has(only?.pid),
   )
 }

@@ -3,17 +3,17 @@ import { chapter, claim, program, say } from './stage.ts'
 import type { Shop } from './shop.ts'
 
 export async function failure(shop: Shop): Promise<void> {
-  chapter('A failure inside costs the inner work alone')
-  say('Kysely is outside this time. What Drizzle does inside breaks a rule, and is caught:')
+  chapter('An inner failure rolls back only the inner work')
+  say('Kysely is outside this time. Drizzle violates a constraint inside, and the error is caught:')
   program(refused)
 
   await refused(shop)
 
   const [emails, entries] = [await shop.observer.emails(), await shop.observer.entries()]
   say()
-  claim('What came before it is there', emails.includes('joan@example.com'))
-  claim('What came after it is there', entries.includes('joan has joined'))
-  claim('What was inside is gone', !entries.includes('never seen'))
+  claim('The work before it is there', emails.includes('joan@example.com'))
+  claim('The work after it is there', entries.includes('joan has joined'))
+  claim('The work inside is gone', !entries.includes('never seen'))
 }
 
 async function refused({ orm, db }: Shop): Promise<void> {
@@ -22,7 +22,7 @@ async function refused({ orm, db }: Shop): Promise<void> {
 
     const inner = orm.transaction(async (tx) => {
       await tx.insert(audit).values({ entry: 'never seen' })
-      await tx.insert(accounts).values({ email: 'ada@example.com' }) // there is one already
+      await tx.insert(accounts).values({ email: 'ada@example.com' }) // fails: it exists already
     })
     await inner.catch(() => 'and on we go')
 

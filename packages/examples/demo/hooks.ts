@@ -3,8 +3,8 @@ import { chapter, claim, happened, logged, program, say } from './stage.ts'
 import type { Shop } from './shop.ts'
 
 export async function hooks(shop: Shop): Promise<void> {
-  chapter('Hooks wait for the end, whoever holds the transaction')
-  say('A mail cannot be taken back, so it waits for the commit:')
+  chapter('Hooks wait for the end, whichever layer holds the transaction')
+  say('A mail cannot be rolled back, so it waits for the commit:')
   program(invite)
   for (const holder of ['drizzle', 'kysely'] as const) {
     const email = `${holder}@example.com`
@@ -31,7 +31,7 @@ export async function hooks(shop: Shop): Promise<void> {
   }
 }
 
-const inOrder = `the trial was taken back, not visible to others
+const inOrder = `the trial was rolled back, not visible to others
 before the commit, not visible to others
 the mail, and visible to others
 committed, and visible to others`
@@ -46,7 +46,7 @@ async function invite({ orm, db, shared }: Shop, email: string, tell: Tell): Pro
   const trial = orm.transaction(async (tx) => {
     await db.insertInto('audit').values({ entry: email }).execute()
     await db.afterCommit(() => tell('dropped with its block'))
-    await db.afterRollback(() => tell('the trial was taken back'))
+    await db.afterRollback(() => tell('the trial was rolled back'))
     tx.rollback()
   })
   await trial.catch(() => 'as expected')

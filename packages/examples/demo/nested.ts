@@ -4,7 +4,9 @@ import type { Shop } from './shop.ts'
 
 export async function nested(shop: Shop): Promise<void> {
   chapter('Blocks of both layers, inside each other')
-  say('The outermost is the transaction, the others are savepoints. No handle is passed around:')
+  say(
+    'The outermost block is the transaction, the others are savepoints. No handle is passed around:',
+  )
   program(threeDeep)
 
   const events = await logged(() => threeDeep(shop))
@@ -14,7 +16,7 @@ export async function nested(shop: Shop): Promise<void> {
   say()
   claim('Every row is there', entries.join() === 'by Kysely,by Drizzle')
   claim(
-    'The last of them was written three deep',
+    'The last one was written at depth 3',
     events.some((event) => event.depth === 3),
   )
   claim(

@@ -1,4 +1,4 @@
-// The application of the demo: Drizzle keeps its accounts, and Kysely the profiles that go with them.
+// The application of the demo: Drizzle stores its accounts, and Kysely the profiles of the accounts.
 
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { Kysely, PostgresDialect } from 'kysely'
@@ -45,7 +45,7 @@ export function openTwoPools(url: string) {
   return { orm, db }
 }
 
-/** What the application does. It is the same with the bridge and without it. */
+/** The work of the application. It is the same with and without the bridge. */
 export async function signUp(orm: Orm, db: Kysely<Database>, email: string): Promise<void> {
   await orm.transaction(async (tx) => {
     const [account] = await tx.insert(accounts).values({ email }).returning()
@@ -53,7 +53,7 @@ export async function signUp(orm: Orm, db: Kysely<Database>, email: string): Pro
   })
 }
 
-/** Somebody with a connection of their own, who sees what is committed and who is connected. */
+/** An observer with a separate connection: it sees committed rows and open connections. */
 export class Observer {
   readonly #pool: Pool
 
@@ -66,7 +66,7 @@ export class Observer {
     return String((await this.column('show server_version'))[0])
   }
 
-  /** The first column of what a query finds. */
+  /** Returns the first column of the rows of a query. */
   async column(sql: string): Promise<unknown[]> {
     const { rows } = await this.#pool.query<unknown[]>({ text: sql, rowMode: 'array' })
     return rows.map(([value]) => value)
@@ -80,7 +80,7 @@ export class Observer {
     return this.column('select entry from audit order by id')
   }
 
-  /** What the server says of each connection of the application. */
+  /** Returns the server's view of each connection of the application. */
   async connections(): Promise<readonly { pid: number; state: string }[]> {
     const { rows } = await this.#pool.query<{ pid: number; state: string }>(
       `select pid, state from pg_stat_activity
@@ -96,6 +96,6 @@ export class Observer {
 
 function openPool(url: string, application_name = 'shop'): Pool {
   const pool = new Pool({ connectionString: url, application_name, max: 3 })
-  // When the demo is interrupted its database goes, and with it the connections.
+  // When the demo is interrupted, its database is dropped, which ends the connections.
   return pool.on('error', () => {})
 }

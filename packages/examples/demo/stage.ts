@@ -1,5 +1,4 @@
-// What the demo shows on the terminal. `styleText` leaves colours out in a pipe, and does as
-// NO_COLOR and FORCE_COLOR say.
+// The output of the demo. `styleText` omits colours in a pipe, and respects NO_COLOR and FORCE_COLOR.
 
 import { styleText } from 'node:util'
 import { logQueries, type QueryEvent } from 'shared-connection'
@@ -7,7 +6,7 @@ import { logQueries, type QueryEvent } from 'shared-connection'
 const WIDTH = Math.max(60, Math.min(process.stdout.columns || 110, 130))
 const COLOURS = { drizzle: 'green', kysely: 'cyan', shared: 'magenta', pg: 'yellow' } as const
 
-/** How many claims were made, and how many of them held. */
+/** The number of claims, and the number of those that held. */
 export const claims = { made: 0, held: 0 }
 
 function show(text = ''): void {
@@ -37,24 +36,24 @@ export function whisper(text: string): void {
   show(styleText('dim', text))
 }
 
-/** Shows the body of a function, as it stands in its file. */
+/** Prints the source of the body of a function. */
 export function program(fn: (...args: never[]) => unknown): void {
   const [, ...lines] = String(fn).split('\n').slice(0, -1)
   const indentation = lines[0]?.search(/\S/) ?? 0
   show()
   for (const line of lines) {
-    // Node strips the types, and leaves a blank where `!` was.
+    // Node strips types, and leaves a blank in the place of each `!`.
     show(styleText('dim', '│ ') + line.slice(indentation).replaceAll(/(?<=\w) (?=\.)/g, ''))
   }
   show()
 }
 
-/** One line of the log: who, how long, and what, indented as deep as it is nested. */
+/** Prints a line of the log: the layer, the duration and the statement, indented by its depth. */
 export function statement(
   event: Pick<QueryEvent, 'layer' | 'sql'> & Partial<Omit<QueryEvent, 'layer' | 'sql'>>,
 ): void {
   const { layer, sql, depth = 0, duration, piggybacked, control, sqlstate } = event
-  const time = piggybacked ? 'rides' : duration === undefined ? '' : `${duration.toFixed(1)} ms`
+  const time = piggybacked ? 'free' : duration === undefined ? '' : `${duration.toFixed(1)} ms`
   const room = WIDTH - 24 - 2 * depth
   const text = sql.length > room ? `${sql.slice(0, room - 1)}…` : sql
   show(
@@ -70,14 +69,14 @@ export function statement(
   )
 }
 
-/** Something that happened between two statements. */
+/** Prints an event between two statements. */
 export function happened(text: string): void {
   show(styleText('yellow', `hook${' '.repeat(14)}${text}`))
 }
 
 const events: QueryEvent[] = []
 
-/** From now on, shows every statement of every layer. Gives back what ends it. */
+/** Prints every statement of every layer from now on. Returns a function that stops it. */
 export function startLog(): () => void {
   return logQueries({
     write(_, event) {
@@ -87,16 +86,16 @@ export function startLog(): () => void {
   })
 }
 
-/** What was logged while `fn` ran, or since the log began. */
+/** Returns the events that were logged while `fn` ran, or since the log began. */
 export async function logged(fn?: () => Promise<unknown>): Promise<readonly QueryEvent[]> {
   const from = fn === undefined ? 0 : events.length
   await fn?.()
   return events.slice(from)
 }
 
-/** Says something, and whether it is so. */
+/** Prints a claim, and whether it holds. */
 export function claim(text: string, condition: boolean): void {
   claims.made += 1
   if (condition) claims.held += 1
-  show(condition ? `${styleText('green', '✓')} ${text}` : styleText('red', `✗ NOT SO: ${text}`))
+  show(condition ? `${styleText('green', '✓')} ${text}` : styleText('red', `✗ FALSE: ${text}`))
 }

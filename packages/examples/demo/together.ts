@@ -3,7 +3,7 @@ import { type Shop, signUp } from './shop.ts'
 
 export async function together({ orm, db, observer }: Shop): Promise<void> {
   chapter('The same program, on one connection')
-  say('Not a line of it is changed. There is one log now, and it knows every statement:')
+  say('No line of it has changed. There is one log now, with every statement:')
   say()
 
   const events = await logged(() => signUp(orm, db, 'ada@example.com'))
@@ -14,9 +14,9 @@ export async function together({ orm, db, observer }: Shop): Promise<void> {
   const trips = events.filter(({ piggybacked }) => !piggybacked).length
   say()
   claim('The account is there, and so is its profile', same !== undefined)
-  claim('PostgreSQL says that one transaction has written both', same === true)
+  claim('One transaction has written both, says PostgreSQL', same === true)
   claim(
-    `${events.length} statements took ${trips} round trips: BEGIN rides with the first one`,
+    `${events.length} statements took ${trips} round trips: BEGIN was sent with the first one`,
     trips < events.length && events.some((e) => e.control === 'begin' && e.piggybacked),
   )
 }
