@@ -1,7 +1,7 @@
 import type { Field } from './layers/field.ts'
 import type { Comparison, Scenario, Variant } from './scenario.ts'
 
-/** The scenario with what is on the bridge measured twice: on this one, and on that of another checkout. */
+/** Measures the bridge variants of a scenario twice: with this bridge, and with that of another checkout. */
 export function against(scenario: Scenario): Scenario {
   return {
     ...scenario,
@@ -28,7 +28,7 @@ function againstBefore(comparisons: readonly Comparison[]): Comparison[] {
     .map((name) => ({ of: name, to: nameBefore(name), isRegressionCheck: true }))
 }
 
-/** Hooks exist on the bridge only. */
+/** Only the bridge has hooks. */
 function isOnBridge({ name }: Pick<Variant, 'name'>): boolean {
   return /bridge|hooks/.test(name)
 }

@@ -1,13 +1,13 @@
 import type { Variant } from './scenario.ts'
 
-/** What one operation took, on the average of a batch, in milliseconds. */
+/** The mean cost of one operation of a batch, in milliseconds. */
 export interface Cost {
   readonly wall: number
-  /** Of this process: neither the server nor the proxy is in it. */
+  /** CPU time of this process, without the server and the proxy. */
   readonly cpu: number
 }
 
-/** Runs the operation of a variant, one after another. */
+/** Runs the operation of a variant repeatedly, one run after the other. */
 export async function runBatch(variant: Variant, operations: number): Promise<Cost> {
   let cost: Cost | undefined
   await variant.run(async (operation) => {

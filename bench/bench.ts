@@ -1,4 +1,4 @@
-// What the bridge costs and saves, as ratios in one run: pnpm bench --help
+// Measures the costs and savings of the bridge as ratios within one run: pnpm bench --help
 
 import { writeFile } from 'node:fs/promises'
 import { freshDatabase, startPostgres } from '@shared-connection/test/postgres'
@@ -110,7 +110,7 @@ async function save(results: Results, svg: string): Promise<void> {
   await writeFile(new URL('plot.svg', import.meta.url), svg)
 }
 
-/** More digits would say nothing. */
+/** More digits would be noise. */
 function rounded(_key: string, value: unknown): unknown {
   return typeof value === 'number' ? Number(value.toPrecision(4)) : value
 }

@@ -5,12 +5,12 @@ import type { shareConnection } from 'shared-connection'
 
 export type Share = typeof shareConnection
 
-/** Where the bridge of another checkout is: the address of its source, with a slash at its end. */
+/** Returns the URL of the source of the bridge in another checkout, with a slash at its end. */
 export function sourceOf(checkout: string): string {
   return pathToFileURL(`${resolve(checkout)}/packages/bridge/src/`).href
 }
 
-/** Loads the bridge of this checkout, or that whose source is at an address. */
+/** Loads the bridge of this checkout, or the one whose source is at a URL. */
 export async function loadBridge(source?: string): Promise<Share> {
   if (source === undefined) {
     await import('shared-connection/register')
@@ -23,8 +23,8 @@ export async function loadBridge(source?: string): Promise<Share> {
 }
 
 /**
- * Makes the bridge of another checkout find the libraries of this one, so that nothing but the bridge
- * differs, and the checkout needs no installation.
+ * Makes the bridge of another checkout resolve the libraries of this one. So only the bridge differs, and
+ * the other checkout needs no installation.
  */
 function lendLibraries(source: string): void {
   const here = import.meta.resolve('shared-connection')

@@ -3,9 +3,9 @@ import { availableParallelism } from 'node:os'
 import type { Client } from 'pg'
 
 /**
- * Keeps the server and this process each to a core of its own, while nothing is between them. Else the
- * scheduler decides which process of the server shares a core with this one, for a whole run: that is up
- * to a fifth of the time of a statement, and the same for no two variants.
+ * Pins the server and this process to different cores for measurements without a proxy. Otherwise the
+ * scheduler decides, for a whole run, which process of the server shares a core with this one. That
+ * changes the time of a statement by up to a fifth, and differently for each variant.
  */
 export class Cores {
   readonly #server: number | undefined
@@ -14,7 +14,7 @@ export class Cores {
     this.#server = server
   }
 
-  /** Looks whether that can be done here: on Linux, with two cores, for a server of the bench's own. */
+  /** Checks whether pinning is possible: on Linux, with two cores, for a server that the bench has started. */
   static async find(observer: Client): Promise<Cores> {
     const isOurs = process.env['DATABASE_URL'] === undefined
     if (!isOurs || process.platform !== 'linux' || availableParallelism() < 2)
@@ -26,12 +26,12 @@ export class Cores {
     return cores.#canSet() ? cores : new Cores(undefined)
   }
 
-  /** Whether they can be kept apart. */
+  /** Whether pinning is possible. */
   get areKnown(): boolean {
     return this.#server !== undefined
   }
 
-  /** Keeps them apart, or lets them go. The server's new processes are where the first of them is. */
+  /** Pins the processes, or releases them. New processes of the server inherit the core of its first one. */
   keepApart(apart: boolean): void {
     if (this.#server === undefined) return
     const all = `0-${availableParallelism() - 1}`

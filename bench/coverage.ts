@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { type Profiler, Session } from 'node:inspector/promises'
 import { fileURLToPath } from 'node:url'
 
-/** A function that has been called. */
+/** A function that was called. */
 export interface CalledFunction {
   /** Its file, relative to the folder. */
   readonly file: string
@@ -13,11 +13,11 @@ export interface CalledFunction {
 }
 
 /**
- * Counts the calls of the functions in a folder, by the precise coverage of V8. While it counts, V8
- * does not inline them.
+ * Counts the calls of the functions in a folder with V8's precise coverage. V8 does not inline functions
+ * meanwhile.
  */
 export class CallCounter {
-  /** The address of the folder, with a slash at its end. */
+  /** The URL of the folder, with a slash at its end. */
   readonly #folder: string
   readonly #session = new Session()
 
@@ -36,7 +36,7 @@ export class CallCounter {
     return counter
   }
 
-  /** Counts while `operation` runs. */
+  /** Counts calls while `operation` runs. */
   async count(operation: () => Promise<unknown>): Promise<readonly CalledFunction[]> {
     await this.#take()
     await operation()
@@ -51,7 +51,7 @@ export class CallCounter {
     this.#session.disconnect()
   }
 
-  /** The counts since they were last taken: V8 begins again at 0. */
+  /** Takes the counts since the last call. V8 then starts from 0 again. */
   async #take(): Promise<readonly Profiler.ScriptCoverage[]> {
     return (await this.#session.post('Profiler.takePreciseCoverage')).result
   }
@@ -65,7 +65,7 @@ function calledIn({ url, functions }: Profiler.ScriptCoverage, file: string): Ca
   })
 }
 
-/** Node blanks types out, so an offset in what it runs is the same in the file. */
+/** Node replaces types with blanks, so an offset in the running code is the same in the file. */
 function lineAt(source: string, offset: number): number {
   return source.slice(0, offset).split('\n').length
 }

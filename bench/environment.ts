@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import type { Client } from 'pg'
 
-/** What the figures depend on. */
+/** The environment that the figures depend on. */
 export interface Environment {
   readonly node: string
   readonly postgres: string

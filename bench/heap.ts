@@ -2,14 +2,14 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { getHeapSpaceStatistics } from 'node:v8'
 
 /**
- * What objects take, in bytes, after what nobody needs has gone. Code is not counted: it grows for
- * as long as there is something to compile.
+ * Returns the size of live objects in bytes, after a full garbage collection. Code is not counted, since it
+ * grows as long as V8 compiles.
  */
 export async function heapOfObjects(): Promise<number> {
   if (globalThis.gc === undefined) throw new Error('run with --expose-gc')
   globalThis.gc()
   await turn()
-  // takes what finalizers have let go
+  // The second collection frees objects that finalizers have released.
   globalThis.gc()
   let bytes = 0
   for (const { space_name: name, space_used_size: size } of getHeapSpaceStatistics()) {
@@ -18,7 +18,7 @@ export async function heapOfObjects(): Promise<number> {
   return bytes
 }
 
-/** What the objects take, in bytes, that have outlived collections of the young ones. */
+/** Returns the size in bytes of the objects in old space, which have survived collections of young objects. */
 export function oldObjects(): number {
   let bytes = 0
   for (const { space_name: name, space_used_size: size } of getHeapSpaceStatistics()) {

@@ -12,23 +12,23 @@ import type { Scenario, Variant } from './scenario.ts'
 
 const POOLS: PoolSizes = { stock: 5, shared: 5 }
 
-/** Where a scenario is measured. */
+/** The surroundings in which a scenario is measured. */
 export interface Place {
   readonly links: readonly Link[]
-  /** The way on which the round trips are counted. */
+  /** The link on which round trips are counted. */
   readonly counter: DelayProxy
-  /** A connection of its own, which sees what is committed. */
+  /** A separate connection, which sees committed rows only. */
   readonly observer: Client
   readonly cores: Cores
-  /** For each scenario on each link; half as long again on loopback, where more is to be seen. */
+  /** Seconds for each scenario on each link. Loopback gets half as much again, as its differences are smaller. */
   readonly pace: Pace
-  /** From another checkout, to compare with. */
+  /** The bridge of another checkout, to compare with. */
   readonly shareBefore?: Share | undefined
-  /** By the names of the scenarios whose round trips they are. */
+  /** Limits by the names of the scenarios whose round trips they measure. */
   readonly protocolLimits: ReadonlyMap<string, number>
 }
 
-/** Proves a scenario, then measures it on each of its links. Tells why not, where it can not be. */
+/** Proves a scenario, then measures it on each of its links. Returns the reason if it cannot be measured. */
 export async function* measure(
   scenario: Scenario,
   { links, counter, observer, cores, pace, shareBefore, protocolLimits }: Place,
@@ -40,7 +40,7 @@ export async function* measure(
     const variants = scenario.variants(field)
     if (typeof variants === 'string') return variants
     const proof = await prove(scenario, variants, counter, observer)
-    // before all is compiled: a full collection takes compiled code along
+    // Before the warm-up, since a full collection would discard compiled code.
     globalThis.gc?.()
     await warmUp(variants, pace.warmUp / 4)
     return proof
@@ -53,13 +53,13 @@ export async function* measure(
     if (scenario.links !== undefined && !scenario.links.includes(link.name)) continue
     await deleteNotes(observer)
     const direct = isDirect(link)
-    // before the clients connect: it is the server's new processes that are kept apart
+    // Before the clients connect, since only new processes of the server inherit the core.
     cores.keepApart(direct)
     const seconds = direct ? pace.seconds * 1.5 : pace.seconds
     const rounds = await onField(link.url, async (field) => {
       const variants = scenario.variants(field) as readonly Variant[]
-      // What is compiled while it is measured tells of the compiler. On the same pools: V8 compiles
-      // for the objects that it has seen.
+      // Compilation must not be measured. The warm-up uses the same pools, since V8 optimizes for the
+      // objects that it has seen.
       await link.undelayed(() => warmUp(variants, direct ? pace.warmUp : pace.warmUp / 8))
       return runRounds(variants, { ...pace, seconds })
     })

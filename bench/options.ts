@@ -29,13 +29,13 @@ export interface Options {
   readonly listsCalls: boolean
   readonly processes: number
   readonly quick: boolean
-  /** The source of the bridge that this one is compared with. */
+  /** The source of the bridge to compare with. */
   readonly against?: string
-  /** Whether the results are to be kept. */
+  /** Whether to save the results. */
   readonly isWhole: boolean
 }
 
-/** The options of the command line; nothing where it asks for help. */
+/** Parses the command line. Returns undefined if it asks for help. */
 export function options(): Options | undefined {
   const { values } = parseArgs({
     options: {

@@ -2,7 +2,7 @@ import * as echarts from 'echarts'
 import { LINKS } from './proxy/link.ts'
 import type { CellResult, Results } from './results.ts'
 
-/** What is drawn, and what it is called there. */
+/** The scenarios of the plot, with their labels. */
 const DRAWN: Readonly<Record<string, string>> = {
   'point-query': 'point query',
   'large-read': '1,000 rows',
@@ -15,7 +15,7 @@ const DRAWN: Readonly<Record<string, string>> = {
 }
 const COLOURS = ['#9bb8d3', '#5b8db8', '#2f6690', '#16425b']
 
-/** Draws how long each scenario takes on the bridge, as a ratio to the same without it. */
+/** Plots the time of each scenario on the bridge as a ratio to the time without it. */
 export function plot({ cells, environment }: Results): string {
   const drawn = Object.keys(DRAWN).filter((name) => cells.some(({ scenario }) => scenario === name))
   const links = LINKS.filter((name) => cells.some(({ link }) => link === name))
@@ -60,7 +60,7 @@ export function plot({ cells, environment }: Results): string {
   return svg
 }
 
-/** The ratio to the layer itself, of Drizzle where several are compared. */
+/** The ratio to the stock layer; that of Drizzle if several layers are compared. */
 function headline({ comparisons }: CellResult): number | null {
   const best = comparisons.find(({ of }) => of.includes('drizzle 0.45')) ?? comparisons[0]
   return best === undefined ? null : Math.round(best.wall.median * 100) / 100

@@ -1,6 +1,6 @@
 import type { Client } from 'pg'
 
-/** A number with what it is a number of. */
+/** A value with its unit. */
 export interface Reading {
   readonly name: string
   readonly value: number
@@ -9,7 +9,7 @@ export interface Reading {
   readonly uncertainty: number
   readonly goal?: string
   readonly met?: boolean
-  /** What the value is made of, line by line. */
+  /** The parts of the value, line by line. */
   readonly details?: readonly string[]
 }
 
@@ -22,21 +22,21 @@ export interface ProbeResult {
 export interface ProbePlace {
   readonly url: string
   readonly observer: Client
-  /** For those that run many. */
+  /** The number of operations, for probes that run many. */
   readonly transactions: number
-  /** Whether functions are to be listed with how often they are called. */
+  /** Whether to list functions with the number of their calls. */
   readonly listsCalls: boolean
-  /** How many fresh processes measure each. */
+  /** The number of fresh processes for each measurement. */
   readonly processes: number
   /** Whether this is a smoke test. */
   readonly quick: boolean
-  /** The source of the bridge that this one is compared with. */
+  /** The source of the bridge to compare with. */
   readonly against?: string
 }
 
-/** Something that is not measured in time by rounds in this process. */
+/** A measurement that is not a time, or that is not taken in rounds of this process. */
 export interface Probe {
-  /** For `--only`. */
+  /** The name for `--only`. */
   readonly name: string
   readonly title: string
   read(place: ProbePlace): Promise<readonly Reading[]>

@@ -5,8 +5,8 @@ import type { DelayProxy } from './proxy/delay-proxy.ts'
 import type { Scenario, Variant } from './scenario.ts'
 
 /**
- * Runs each variant once where the wire is watched. Asserts that it does what it says, and gives
- * for each the round trips that it makes.
+ * Runs each variant once while round trips are counted. Asserts that its results are right, and returns
+ * the number of round trips of each.
  */
 export async function prove(
   scenario: Scenario,
@@ -16,7 +16,7 @@ export async function prove(
 ): Promise<ReadonlyMap<string, number>> {
   const trips = new Map<string, number>()
   for (const variant of variants) {
-    // what a client sends only once is sent
+    // The first run sends what a client sends only once.
     await variant.run(async (operation) => void (await operation()))
     const before = await countNotes(observer)
     let made = 0

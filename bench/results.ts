@@ -7,11 +7,11 @@ import { type Estimate, estimate, ratios } from './statistics.ts'
 
 export interface VariantResult {
   readonly name: string
-  /** Round trips, as counted on the wire. */
+  /** Round trips, counted on the wire. */
   readonly trips: number
   /** Milliseconds. */
   readonly wall: Estimate
-  /** Milliseconds of this process. */
+  /** CPU time of this process in milliseconds. */
   readonly cpu: Estimate
 }
 
@@ -26,21 +26,21 @@ export interface ComparisonResult {
   readonly to: string
   readonly wall: Estimate
   readonly cpu: Estimate
-  /** Round trips of both, as counted on the wire. */
+  /** Round trips of both variants, counted on the wire. */
   readonly trips: string
   readonly limit?: string
-  /** The ratio of the same round trips on raw sockets, on loopback. */
+  /** The ratio of the same round trips on raw sockets over loopback. */
   readonly protocolLimit?: number
   readonly verdicts: readonly Verdict[]
 }
 
-/** One scenario on one link. */
+/** The results of one scenario on one link. */
 export interface CellResult {
   readonly scenario: string
   readonly title: string
   readonly link: LinkName
   readonly rounds: number
-  /** Operations of each variant in a round. */
+  /** The number of operations of each variant in a round. */
   readonly operations: number
   readonly variants: readonly VariantResult[]
   readonly comparisons: readonly ComparisonResult[]
@@ -105,7 +105,7 @@ export function cellResult(
   }
 }
 
-/** A ratio that may be 1 is no proof that it is more. */
+/** A ratio whose interval includes 1 does not prove a difference. */
 function notSlower(measure: Verdict['measure'], { low }: Estimate): Verdict {
   return { measure, goal: 1, met: low <= 1 }
 }

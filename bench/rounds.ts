@@ -2,33 +2,33 @@ import { type Cost, runBatch } from './batch.ts'
 import type { Variant } from './scenario.ts'
 
 /**
- * How many operations of each variant come before what is measured. V8 goes on compiling for about a
- * thousand transactions, and the more code there is, the longer it takes.
+ * The number of operations of each variant before the measurement. V8 goes on compiling for about a
+ * thousand transactions, and the more code there is, the longer.
  */
 const WARM_UP = 1_500
 /**
- * Milliseconds. So short that what disturbs the machine hits all variants alike, and so long that the
- * first operations, on the caches of the variant before, do not decide.
+ * The length of a batch in milliseconds. It is short, so that disturbances of the machine affect all
+ * variants alike. It is long enough that the first operations, with cold caches, do not dominate.
  */
 const BATCH = 15
 const MOST_OPERATIONS = 50
 
-/** How long to measure. */
+/** The duration of a measurement. */
 export interface Pace {
   readonly seconds: number
-  /** How many seconds to run before, at most. */
+  /** The most seconds of warm-up. */
   readonly warmUp: number
   readonly fewestRounds: number
 }
 
 export interface Rounds {
   readonly operations: number
-  /** For each variant its costs, round by round. */
+  /** The costs of each variant, round by round. */
   readonly costs: ReadonlyMap<string, readonly Cost[]>
 }
 
 /**
- * Runs the variants by turns, a small batch of each in a round. Every round begins with another
+ * Runs the variants alternately, a small batch of each in a round. Every round begins with another
  * variant.
  */
 export async function runRounds(
@@ -47,7 +47,7 @@ export async function runRounds(
   return { operations, costs }
 }
 
-/** Lets the code be compiled and the clients connect, for so many seconds at most. */
+/** Runs the variants so that their code is compiled and their clients connect. Takes at most `seconds`. */
 export async function warmUp(variants: readonly Variant[], seconds: number): Promise<void> {
   const end = performance.now() + seconds * 1_000
   for (let count = 0; count < 1 || (count < WARM_UP && performance.now() < end); count++) {
@@ -55,7 +55,7 @@ export async function warmUp(variants: readonly Variant[], seconds: number): Pro
   }
 }
 
-/** How many operations make a batch. */
+/** Returns the number of operations in a batch. */
 async function batchOf(variants: readonly Variant[]): Promise<number> {
   let wall = 0
   for (const variant of variants) wall += (await runBatch(variant, 1)).wall

@@ -5,58 +5,58 @@ import type { LinkName } from './proxy/link.ts'
 
 type Operation = () => Promise<unknown>
 
-/** One way to do what a scenario is about. */
+/** One way to run the operation of a scenario. */
 export interface Variant {
   readonly name: string
-  /** Calls `measure` with the operation, where things are as the operation needs them. */
+  /** Sets up what the operation needs, and calls `measure` with it. */
   run(measure: (operation: Operation) => Promise<void>): Promise<void>
 }
 
-/** At most this, as a ratio. */
+/** The greatest ratio that meets the goal. */
 interface Goal {
   readonly wall?: number
   readonly cpu?: number
 }
 
-/** For the time per part, where there are many times as many: what grows faster exceeds that by far. */
+/** The goal for the time per part with many more parts. Any superlinear growth exceeds it by far. */
 export const LINEAR: Goal = { wall: 1.5 }
 
 /** A ratio of two variants. */
 export interface Comparison {
   readonly of: string
   readonly to: string
-  /** The ratio that the count of round trips sets, by design. */
+  /** The ratio of the round trips, which the design determines. */
   readonly limit?: string
   readonly goals?: { readonly [L in LinkName]?: Goal }
-  /** Whether it is missed where the interval lies above 1. */
+  /** True if the goal is missed as soon as the interval lies above 1. */
   readonly isRegressionCheck?: boolean
 }
 
-/** Something that is measured, in several ways. */
+/** An operation that is measured in several variants. */
 export interface Scenario {
-  /** For `--only`. */
+  /** The name for `--only`. */
   readonly name: string
   readonly title: string
-  /** Where it is measured; on all links if nothing is said. */
+  /** The links on which it is measured. Default: all. */
   readonly links?: readonly LinkName[]
   readonly pools?: PoolSizes
-  /** How many equal parts an operation has, where not one: results are per part. */
+  /** The number of equal parts of an operation. Results are per part. Default: 1. */
   readonly parts?: (variant: string) => number
-  /** What an operation gives. */
+  /** The result of an operation. */
   readonly gives?: unknown
-  /** How many notes an operation adds. */
+  /** The number of notes that an operation adds. */
   readonly adds?: number | ((variant: string) => number)
-  /** Gives the variants, or says why there are none. */
+  /** Returns the variants, or the reason why there are none. */
   variants(field: Field): readonly Variant[] | string
   readonly comparisons: readonly Comparison[]
 }
 
-/** A variant whose operation needs nothing around it. */
+/** Makes a variant whose operation needs no set-up. */
 export function variant(name: string, operation: Operation): Variant {
   return { name, run: (measure) => measure(operation) }
 }
 
-/** A variant for each layer, stock and on the bridge. */
+/** Makes a variant for each layer, stock and on the bridge. */
 export function onEveryLayer(field: Field, operation: (layer: Layer) => Operation): Variant[] {
   const layers = LAYERS.flatMap((name) => [field.stock[name], field.shared[name]])
   return layers.map((layer) => variant(layer.name, operation(layer)))
@@ -64,12 +64,12 @@ export function onEveryLayer(field: Field, operation: (layer: Layer) => Operatio
 
 type Target = Pick<Comparison, 'limit' | 'goals'>
 
-/** Each layer on the bridge against itself without. */
+/** Compares each layer on the bridge with its stock version. */
 export function bridgeToStock(target: Target = {}): Comparison[] {
   return LAYERS.map((name) => ({ of: bridged(name), to: name, ...target }))
 }
 
-/** The layers on the bridge against what is written by hand. */
+/** Compares the layers on the bridge with hand-written `pg`. */
 export function bridgeToHandWritten(target: Target = {}): Comparison[] {
   const layers: readonly LayerName[] = LAYERS.filter((name) => name !== 'pg')
   return layers.map((name) => ({ of: bridged(name), to: 'pg', ...target }))

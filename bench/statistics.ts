@@ -1,4 +1,4 @@
-/** A median, and between what it lies with 95 % confidence. */
+/** A median with its confidence interval of 95 %. */
 export interface Estimate {
   readonly median: number
   readonly low: number
@@ -10,8 +10,8 @@ export function median(values: readonly number[]): number {
 }
 
 /**
- * The median and its interval by order statistics, which supposes nothing about how the values are
- * distributed: how many of n lie below the median is binomial, with 1/2.
+ * Computes the median and its interval from order statistics, which needs no assumption about the
+ * distribution: the number of n values below the median is binomial with p = 1/2.
  */
 export function estimate(values: readonly number[]): Estimate {
   const ordered = sorted(values)
@@ -24,12 +24,12 @@ export function estimate(values: readonly number[]): Estimate {
   }
 }
 
-/** The ratios of values that were taken in the same rounds. */
+/** Computes the ratios of values from the same rounds. */
 export function ratios(of: readonly number[], to: readonly number[]): number[] {
   return of.map((value, round) => value / (to[round] ?? Number.NaN))
 }
 
-/** The straight line nearest to the points: its slope, and the standard error of that. */
+/** Fits a straight line. Returns its slope with the standard error. */
 export function slope(points: readonly (readonly [x: number, y: number])[]): {
   readonly slope: number
   readonly error: number

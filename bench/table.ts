@@ -1,4 +1,4 @@
-// What the benchmark prints.
+// Formats the output of the benchmark.
 
 import { styleText } from 'node:util'
 import type { Environment } from './environment.ts'
@@ -56,7 +56,7 @@ export function printSkipped(name: string, reason: string): void {
   say(`  skipped: ${reason}`)
 }
 
-/** All that had a goal, in one list. */
+/** Lists all results that have a goal. */
 export function printGoals({ cells, probes, skipped }: Results): void {
   title('goals')
   for (const cell of cells) {
@@ -91,7 +91,7 @@ function cellsOfComparison(comparison: ComparisonResult): string[] {
   return [ratio(wall), ratio(cpu), trips, limitOf(comparison), verdicts.map(judged).join(', ')]
 }
 
-/** The ratio of the counts and, where it was measured, that of the times on raw sockets. */
+/** The ratio of the round trips and, if measured, that of the times on raw sockets. */
 function limitOf({ limit = '', protocolLimit }: ComparisonResult): string {
   return protocolLimit === undefined ? limit : `${limit} = ${protocolLimit.toFixed(2)}`
 }
@@ -115,7 +115,7 @@ function ratio({ median, low, high }: Estimate): string {
   return `${median.toFixed(3)} [${low.toFixed(2)}, ${high.toFixed(2)}]`
 }
 
-/** In three digits. */
+/** Formats a number with three digits. */
 function number(value: number): string {
   return String(Number(value.toPrecision(3)))
 }

@@ -5,10 +5,10 @@ const PARSED = message('1')
 const BOUND = message('2')
 const NO_DATA = message('n')
 
-/** What a text changes, and how the server confirms it. */
+/** The effect of a statement, and the server's answer. */
 interface Command {
   readonly complete: Buffer
-  /** The status byte afterwards; nothing where it stays as it is. */
+  /** The transaction status afterwards; undefined if it does not change. */
   readonly status?: 'I' | 'T'
 }
 
@@ -23,14 +23,14 @@ const COMMANDS: { readonly [word: string]: Command } = {
 }
 
 /**
- * A connection to a server that is inside the process and knows only the statements of the benchmark.
- * It takes hardly any time, so that what is measured is the code in front of it.
+ * A connection to a server inside the process that knows only the statements of the benchmark. It takes
+ * hardly any time, so the measurement covers the client code.
  *
  * Source: https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
 export class AnsweringStream extends Duplex {
   readonly #known = new Map<string, Command>()
-  /** By the name of the prepared statement. */
+  /** The texts of prepared statements, by name. */
   readonly #prepared = new Map<string, Command>()
   #bound: Command | undefined
   #status: 'I' | 'T' = 'I'
@@ -42,7 +42,7 @@ export class AnsweringStream extends Duplex {
     return this
   }
 
-  // What pg calls on a socket.
+  // pg calls these methods of a socket.
   setNoDelay(): void {}
   setKeepAlive(): void {}
   ref(): void {}
@@ -65,7 +65,7 @@ export class AnsweringStream extends Duplex {
     done()
   }
 
-  /** Reads whole messages: pg writes no parts of one. */
+  /** Reads whole messages, since pg never writes a part of one. */
   #receive(chunk: Buffer): void {
     let at = 0
     if (!this.#isStarted) {
@@ -129,7 +129,7 @@ export class AnsweringStream extends Duplex {
     this.#answer(READY[this.#status])
   }
 
-  /** What is answered in one turn of the event loop arrives together, in the next. */
+  /** All answers of one turn of the event loop arrive together in the next turn. */
   #answer(answer: Buffer): void {
     if (this.#answers.push(answer) === 1) setImmediate(this.#deliver)
   }

@@ -1,4 +1,4 @@
-// The process behind fresh-process.ts: measures one participant, says what it has measured, and ends.
+// The process behind fresh-process.ts: measures one participant, sends the results, and exits.
 
 import { runBatch } from '../batch.ts'
 import { loadBridge } from '../bridge-at.ts'
@@ -8,7 +8,7 @@ import type { Costs, Order } from './fresh-process.ts'
 import { OPERATION_NAMES, OPERATIONS, type OperationName } from './operations.ts'
 import { bridgedBy, type Participant, stock } from './participant.ts'
 
-/** Batches, of which the median counts: a collection of garbage falls into a few. */
+/** The number of batches. The median is used, since garbage collections fall into a few of them. */
 const BATCHES = 20
 
 const order = JSON.parse(process.argv[2] ?? '') as Order
@@ -24,7 +24,7 @@ async function measure(participant: Participant, times: number): Promise<Costs> 
   const operations = OPERATION_NAMES.map((name) =>
     variant(name, () => OPERATIONS[name](participant)),
   )
-  // By count, not by time: on a busy machine V8 would have compiled less in the same time.
+  // By count, since on a busy machine V8 would compile less in the same time.
   for (const operation of operations) await runBatch(operation, times)
   const costs = new Map<string, number[]>(operations.map(({ name }) => [name, []]))
   for (let batch = 0; batch < BATCHES; batch++) {

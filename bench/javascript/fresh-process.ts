@@ -4,22 +4,22 @@ import { fileURLToPath } from 'node:url'
 import type { OperationName } from './operations.ts'
 import type { Way } from './participant.ts'
 
-/** Without the bridge, with it, or with that of another checkout. */
+/** Without the bridge, with it, or with the bridge of another checkout. */
 export type Side = 'stock' | 'bridge' | 'before'
 
 export interface Order {
   readonly way: Way
   readonly side: Side
-  /** The source of the bridge for the side `before`. */
+  /** The source of the bridge for `before`. */
   readonly against?: string
-  /** How often each operation runs before it is measured. */
+  /** The number of runs of each operation before its measurement. */
   readonly times: number
 }
 
-/** Milliseconds of CPU. */
+/** CPU time in milliseconds. */
 export type Costs = { readonly [N in OperationName]: number }
 
-/** Measures in a process of its own, where V8 has seen nothing else. */
+/** Measures in a new process, in which V8 has seen no other code. */
 export async function inFreshProcess(order: Order): Promise<Costs> {
   const child = fork(fileURLToPath(new URL('child.ts', import.meta.url)), [JSON.stringify(order)])
   const exited = once(child, 'exit')

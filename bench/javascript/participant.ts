@@ -19,17 +19,17 @@ export const WAYS = [
   'drizzle 1.0',
 ] as const
 
-/** A layer, and how it comes onto the bridge. */
+/** A layer, and the way it is put onto the bridge. */
 export type Way = (typeof WAYS)[number]
 
-/** A layer whose server is inside the process. */
+/** A layer that uses the server inside the process. */
 export interface Participant {
   readonly layer: Layer
-  /** Adds these notes in one transaction: as a batch where there is the bridge. */
+  /** Adds these notes in one transaction; with the bridge, as a batch. */
   addAll(texts: readonly string[]): Promise<unknown>
 }
 
-/** The layer on a pool of its own, without the bridge. */
+/** Makes the layer on its own pool, without the bridge. */
 export function stock(way: Way): Participant {
   const layer = stockLayer(way, openPool())
   const addAll = (texts: readonly string[]): Promise<unknown> =>
@@ -49,7 +49,7 @@ function stockLayer(way: Way, pool: Pool): Layer {
   return new DrizzleLayer(way, version, version.open(pool))
 }
 
-/** The layer on the bridge. */
+/** Makes the layer on the bridge. */
 export function bridgedBy(share: Share, way: Way): Participant {
   const pool = openPool()
   const version = drizzleVersions[way === 'drizzle 1.0' ? '1.0' : '0.45']

@@ -25,11 +25,11 @@ const version1 = {
   notes: pgTable1('note', { id: serial1('id').primaryKey(), text: text1('text').notNull() }),
 }
 
-/** What the benchmark uses of a major version of Drizzle, with tables of that version. */
+/** The parts of a major version of Drizzle that the benchmark uses, with tables of that version. */
 export type DrizzleVersion = typeof version045
 export type Orm = ReturnType<DrizzleVersion['open']>
 
-// The generics differ, the calls that are made here do not.
+// The generics of the versions differ, but the calls here do not.
 export const drizzleVersions = {
   '0.45': version045,
   '1.0': version1 as unknown as DrizzleVersion,

@@ -10,25 +10,25 @@ import type { Layer } from './layer.ts'
 import type { Tables } from './schema.ts'
 import { ThroughShared } from './through-shared.ts'
 
-/** How many clients the pools have at most. */
+/** The maximum number of clients of a pool. */
 export interface PoolSizes {
   readonly stock: number
   readonly shared: number
 }
 
-/** The layers that are compared, each in one of these. */
+/** The layers that are compared. */
 export type LayerName = 'pg' | 'kysely' | 'drizzle 0.45' | 'drizzle 1.0'
 
 type Layers = { readonly [L in LayerName]: Layer }
 
 export const LAYERS: readonly LayerName[] = ['pg', 'kysely', 'drizzle 0.45', 'drizzle 1.0']
 
-/** What a layer is called when it is on the bridge. */
+/** Returns the name of a layer on the bridge. */
 export function bridged<L extends LayerName>(name: L): `${L} + bridge` {
   return `${name} + bridge`
 }
 
-/** A connection that both layers share, with one of the major versions of Drizzle. */
+/** A shared connection, with one of the major versions of Drizzle. */
 export interface Together {
   readonly drizzle: Layer
   readonly kysely: Layer
@@ -37,21 +37,21 @@ export interface Together {
   readonly orm: Orm
 }
 
-/** All who take part, each stock layer on a pool of its own, connected to one URL. */
+/** All participants, connected to one URL. Each stock layer has its own pool. */
 export interface Field {
-  /** As everybody has them. */
+  /** The stock layers. */
   readonly stock: Layers
-  /** On the bridge. */
+  /** The layers on the bridge. */
   readonly shared: Layers
   readonly together: { readonly '0.45': Together; readonly '1.0': Together }
-  /** A pool that no layer is on. */
+  /** A pool without a layer. */
   readonly pool: Pool
-  /** The same on the bridge of another checkout. */
+  /** The layers on the bridge of another checkout. */
   readonly before?: Field
   close(): Promise<void>
 }
 
-/** Opens all who take part; a second time on the bridge of another checkout, where there is one. */
+/** Opens all participants, also on the bridge of another checkout, if one is given. */
 export function openField(url: string, sizes: PoolSizes, shareBefore?: Share): Field {
   const field = openFieldOn(shareConnection, url, sizes)
   if (shareBefore === undefined) return field
@@ -92,8 +92,8 @@ function openFieldOn(share: Share, url: string, sizes: PoolSizes): Field {
   }
 
   const together = { '0.45': open('0.45'), '1.0': open('1.0') }
-  // Like the stock layers each on a pool of its own: the scheduler puts a server process that is busier
-  // on another core, which made up to a fifth of the time of whoever shared it.
+  // Each has its own pool, as the stock layers do. The scheduler puts a busier server process on another
+  // core, which changed the time of a participant with a shared pool by up to a fifth.
   const pgAlone = open('0.45').pg
   const kyselyAlone = open('0.45').kysely
   const pool = openPool(sizes.stock)

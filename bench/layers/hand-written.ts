@@ -1,7 +1,7 @@
 import type { Pool, PoolClient } from 'pg'
 import { inSavepoint, type Layer, type Row } from './layer.ts'
 
-/** `pg` as a careful program uses it, without any layer. */
+/** Uses `pg` without a layer, as a careful program does. */
 export class HandWritten implements Layer {
   readonly name: string
   readonly #on: Pool | PoolClient

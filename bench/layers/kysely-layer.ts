@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely'
 import { inSavepoint, type Layer, type Row } from './layer.ts'
 import type { Tables } from './schema.ts'
 
-/** Whether `trx.transaction()` makes a savepoint. Kysely alone refuses it. */
+/** Whether `trx.transaction()` makes a savepoint. Stock Kysely throws. */
 type Nesting = 'savepoint' | 'by hand'
 
 export class KyselyLayer implements Layer {

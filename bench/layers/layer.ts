@@ -4,20 +4,20 @@ export interface Row {
   readonly text: string
 }
 
-/** The same work, done by a layer in its own words. */
+/** The same work for each layer, through its own API. */
 export interface Layer {
   readonly name: string
-  /** The item of that id. */
+  /** Returns the item with that id. */
   find(id: number): Promise<readonly Row[]>
-  /** All items. */
+  /** Returns all items. */
   list(): Promise<readonly Row[]>
   /** Adds a note. */
   add(text: string): Promise<unknown>
-  /** Runs `fn` in a transaction, or in a savepoint where this is a transaction already. */
+  /** Runs `fn` in a transaction, or in a savepoint if this is a transaction already. */
   transaction(fn: (inside: Layer) => Promise<unknown>): Promise<unknown>
 }
 
-/** Runs `fn` in a savepoint that is made by hand. */
+/** Runs `fn` in a manual savepoint. */
 export async function inSavepoint<T>(
   depth: number,
   send: (sql: string) => Promise<unknown>,

@@ -6,7 +6,7 @@ import { KyselyLayer } from './kysely-layer.ts'
 import type { Layer } from './layer.ts'
 import type { Tables } from './schema.ts'
 
-/** Both layers on one client, as somebody would put them there by hand. */
+/** Both layers on one client, as a program would put them there manually. */
 export interface OneClient {
   readonly drizzle: Layer
   readonly kysely: Layer
@@ -15,7 +15,7 @@ export interface OneClient {
 
 type Version = keyof typeof drizzleVersions
 
-/** Puts them on each client of a pool once. */
+/** Puts both layers on each client of a pool once. */
 export class ByHand {
   readonly #pool: Pool
   readonly #version: Version
@@ -56,7 +56,7 @@ export class ByHand {
   }
 }
 
-/** A pool for Kysely that has nothing but a client in the hands of another. */
+/** A pool for Kysely that returns one client, which other code has checked out. */
 function poolOf(client: PoolClient) {
   const borrowed = { query: client.query.bind(client), release: () => {} }
   return { connect: () => Promise.resolve(borrowed), end: () => Promise.resolve(), options: {} }

@@ -2,7 +2,7 @@ import type { Generated } from 'kysely'
 import type { Client } from 'pg'
 import type { Row } from './layer.ts'
 
-/** The tables, as Kysely knows them. */
+/** The types of the tables for Kysely. */
 export interface Tables {
   item: { id: number; text: string }
   note: { id: Generated<number>; text: string }
@@ -10,7 +10,7 @@ export interface Tables {
 
 const ITEMS = 1_000
 
-// No vacuum in the middle of a measurement.
+// Autovacuum must not run during a measurement.
 const SCHEMA = `
   create table item (id int primary key, text text not null) with (autovacuum_enabled = off);
   insert into item select id, 'item ' || id from generate_series(1, ${ITEMS}) id;
@@ -21,7 +21,7 @@ export async function createSchema(observer: Client): Promise<void> {
   await observer.query(SCHEMA)
 }
 
-/** What `list` finds. */
+/** The number of items that `list` returns. */
 export const items: readonly Row[] = Array.from({ length: ITEMS }, (_, at) => ({
   id: at + 1,
   text: `item ${at + 1}`,

@@ -3,7 +3,7 @@ import type { SharedConnection } from 'shared-connection'
 import { HandWritten } from './hand-written.ts'
 import type { Layer } from './layer.ts'
 
-/** The statements of `pg` on the adopted pool, in blocks of the bridge: what it costs by itself. */
+/** Sends `pg` statements on the adopted pool, in blocks of the bridge, to measure the bridge alone. */
 export class ThroughShared extends HandWritten {
   readonly #shared: SharedConnection
 

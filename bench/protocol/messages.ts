@@ -3,12 +3,12 @@ export function query(sql: string): Buffer {
   return message('Q', terminated(sql))
 }
 
-/** A command without values, in front of a Sync. */
+/** A command without parameters, to be followed by a Sync. */
 export function command(sql: string): Buffer {
   return Buffer.concat([parse(sql), bind([]), EXECUTE])
 }
 
-/** A statement as pg sends it, in front of a Sync. */
+/** A statement as pg sends it, to be followed by a Sync. */
 export function statement(sql: string, values: readonly string[]): Buffer {
   return Buffer.concat([parse(sql), bind(values), DESCRIBE_PORTAL, EXECUTE])
 }
@@ -16,20 +16,20 @@ export function statement(sql: string, values: readonly string[]): Buffer {
 export const SYNC = message('S', Buffer.alloc(0))
 
 const DESCRIBE_PORTAL = message('D', Buffer.from('P\0'))
-/** No portal, all rows. */
+/** The unnamed portal, all rows. */
 const EXECUTE = message('E', Buffer.alloc(5))
 
-/** Whether what has been received ends with ReadyForQuery. */
+/** Whether the received bytes end with ReadyForQuery. */
 export function isReady(bytes: Buffer): boolean {
   return bytes.length >= 6 && bytes[bytes.length - 6] === 'Z'.charCodeAt(0)
 }
 
-/** No name, no types of parameters. */
+/** The unnamed statement, without parameter types. */
 function parse(sql: string): Buffer {
   return message('P', Buffer.concat([Buffer.alloc(1), terminated(sql), Buffer.alloc(2)]))
 }
 
-/** No portal, no name, no formats; values and results as text. */
+/** The unnamed portal and statement, without formats: values and results are text. */
 function bind(values: readonly string[]): Buffer {
   const parts = [Buffer.alloc(4), int16(values.length)]
   for (const value of values) parts.push(int32(Buffer.byteLength(value)), Buffer.from(value))

@@ -4,13 +4,13 @@ import { isReady } from './messages.ts'
 
 type Listener = (...args: unknown[]) => void
 
-/** Takes a client's socket from pg while `fn` runs: pg has connected it, and neither reads nor writes. */
+/** Uses the socket of a client while `fn` runs. pg has connected it, but neither reads nor writes meanwhile. */
 export async function withRawConnection(
   pool: Pool,
   fn: (send: (trips: readonly Buffer[]) => Promise<void>) => Promise<void>,
 ): Promise<void> {
   const client = await pool.connect()
-  // The types know the connection of a Client, which a client of a pool is, too.
+  // Only the type of Client declares the connection, but a client of a pool is a Client, too.
   const { stream } = (client as PoolClient & { connection: { stream: Duplex } }).connection
   const listeners = stream.listeners('data') as Listener[]
   stream.removeAllListeners('data')

@@ -2,11 +2,11 @@ import { command, query, statement, SYNC } from './messages.ts'
 
 const INSERT = statement('insert into note (text) values ($1)', ['one'])
 
-/** The bytes of an operation: each trip is written at once, and answered by one ReadyForQuery. */
+/** The bytes of an operation. Each round trip is one write, and one ReadyForQuery ends its answer. */
 export interface Trips {
-  /** As without the bridge: a trip for each statement. */
+  /** Without the bridge, each statement is a round trip. */
   readonly stock: readonly Buffer[]
-  /** As on the bridge: BEGIN and SAVEPOINT are written in front of a statement. */
+  /** With the bridge, BEGIN and SAVEPOINT are piggybacked on a statement. */
   readonly merged: readonly Buffer[]
 }
 

@@ -4,12 +4,12 @@ const NAP_FROM = 0.2
 const cell = new Int32Array(new SharedArrayBuffer(4))
 
 /**
- * Does what it is given after a fixed delay, in the order given. Timers of Node count whole
- * milliseconds, so the last two are passed in naps, and the last tenths in turns of the event loop.
- * That takes a processor's time, and is why it runs in a process of its own.
+ * Runs functions after a fixed delay, in their order. Timers of Node count whole milliseconds, so the last
+ * two are waited for in short sleeps, and the last tenths in turns of the event loop. That uses CPU time, so
+ * it runs in a separate process.
  */
 export class DelayLine {
-  /** In milliseconds. To be changed only while nothing waits. */
+  /** The delay in milliseconds. Change it only while no function is waiting. */
   delay: number
   readonly #waiting: { readonly due: number; readonly deliver: () => void }[] = []
 
@@ -45,7 +45,7 @@ export class DelayLine {
       setTimeout(this.#turn, Math.floor(left - SLEEP_FROM + 1))
       return
     }
-    // as short as the system sleeps, a tenth of a millisecond: what arrives meanwhile is not late
+    // The shortest sleep of the system is a tenth of a millisecond, so arrivals are not late.
     if (left > NAP_FROM) Atomics.wait(cell, 0, 0, 0.01)
     setImmediate(this.#turn)
   }

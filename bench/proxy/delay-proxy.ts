@@ -12,8 +12,8 @@ export type Answer =
   | { readonly type: 'trips'; readonly trips: number }
 
 /**
- * Stands between a pool and the server: delays what passes, the same each way, keeps its order, and
- * counts the round trips. In a process of its own, so that it is not in what is measured.
+ * A proxy between a pool and the server. It delays all bytes equally in both directions, and counts the
+ * round trips. It runs in a separate process, so it is not part of the measured CPU time.
  */
 export class DelayProxy {
   readonly url: string
@@ -24,7 +24,7 @@ export class DelayProxy {
     this.url = url
   }
 
-  /** Opens a way to the server of `url`, without delay. */
+  /** Opens a proxy to the server of `url`, without delay. */
   static async start(url: string): Promise<DelayProxy> {
     const target = new URL(url)
     const child = fork(fileURLToPath(new URL('delay-server.ts', import.meta.url)), { execArgv: [] })
@@ -36,14 +36,14 @@ export class DelayProxy {
     return new DelayProxy(child, target.href)
   }
 
-  /** Delays by that many milliseconds each way. To be called only while nothing passes. */
+  /** Sets the delay in each direction, in milliseconds. Call it only while no bytes pass. */
   async delay(oneWay: number): Promise<void> {
     this.#child.send({ type: 'delay', oneWay } satisfies Order)
-    // it takes one order after the other: when this is answered, the one before is done
+    // The process handles messages in order: when this one is answered, the previous one is done.
     await this.trips()
   }
 
-  /** How many round trips were made through it. */
+  /** Returns the number of round trips through the proxy. */
   async trips(): Promise<number> {
     const answer = await ask(this.#child, { type: 'trips' })
     if (answer.type !== 'trips') throw new Error('the proxy has not counted')

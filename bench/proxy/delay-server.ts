@@ -20,7 +20,7 @@ process.on('message', (order: Order) => {
   }
 })
 process.on('disconnect', () => process.exit())
-// Ctrl-C reaches the whole group: the parent still has to close what goes through here.
+// Ctrl-C reaches the whole process group, but the parent must still close its connections through here.
 process.on('SIGINT', () => {})
 
 function listen(host: string, port: number): void {

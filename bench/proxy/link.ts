@@ -15,18 +15,18 @@ const DELAYS: { readonly [L in LinkName]: number } = {
 
 export const LINKS = Object.keys(DELAYS) as readonly LinkName[]
 
-/** A way to the server. */
+/** A network link to the server. */
 export interface Link {
   readonly name: LinkName
   readonly url: string
-  /** What a round trip takes longer than on loopback, as measured, in milliseconds. */
+  /** The measured additional time of a round trip, compared with loopback, in milliseconds. */
   readonly added: number
-  /** Runs `fn` while nothing is delayed. */
+  /** Runs `fn` without delay. */
   undelayed(fn: () => Promise<void>): Promise<void>
   close(): Promise<void>
 }
 
-/** Opens a way to the server, and sees to it that it is as long as its name says. */
+/** Opens a link to the server, and adjusts its delay to its name. */
 export async function openLink(url: string, name: LinkName): Promise<Link> {
   if (name === 'loopback') {
     return { name, url, added: 0, undelayed: (fn) => fn(), close: () => Promise.resolve() }
@@ -34,7 +34,7 @@ export async function openLink(url: string, name: LinkName): Promise<Link> {
   const wanted = DELAYS[name]
   const proxy = await DelayProxy.start(url)
   const direct = await roundTrip(url)
-  // what the proxy itself takes is part of the delay
+  // The time of the proxy itself is a part of the delay.
   let delay = wanted
   for (let attempt = 0; attempt < 2; attempt++) {
     await proxy.delay(delay / 2)

@@ -2,17 +2,17 @@ const QUERY = 'Q'.charCodeAt(0)
 const SYNC = 'S'.charCodeAt(0)
 
 /**
- * Counts the round trips in what a client writes: how often it asks the server to answer, by a
- * simple Query or a Sync.
+ * Counts the round trips in the bytes of a client: each simple Query and each Sync asks the server for an
+ * answer.
  *
  * Source: https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
 export class TripCounter {
   trips = 0
   #head: number[] = []
-  /** What is left of the body of a message. */
+  /** The number of bytes until the end of the current message. */
   #body = 0
-  /** The first message has a length, but no type. */
+  /** The first message has a length, but no type byte. */
   #started = false
 
   read(chunk: Uint8Array): void {

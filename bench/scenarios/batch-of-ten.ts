@@ -11,7 +11,7 @@ const VERSIONS = ['0.45', '1.0'] as const
 type Version = (typeof VERSIONS)[number]
 type Batch = (queries: readonly unknown[]) => Promise<unknown>
 
-/** Looked up by its name: the bridge may not have it yet. */
+/** Looked up by name, since the bridge of another checkout may not have it. */
 function batchOf(shared: SharedConnection): Batch | undefined {
   return Reflect.get(shared, 'batch') as Batch | undefined
 }
@@ -50,7 +50,7 @@ export const batchOfTen: Scenario = {
   ),
 }
 
-/** Drizzle and Kysely by turns. */
+/** Alternates between Drizzle and Kysely. */
 function queries({ orm, shared }: Together, version: Version): readonly unknown[] {
   const { notes } = drizzleVersions[version]
   const db = shared.kysely<Tables>()

@@ -3,7 +3,7 @@ import type { Layer } from '../layers/layer.ts'
 import type { Reading } from '../probe.ts'
 import { median } from '../statistics.ts'
 
-/** Reads bytes per transaction for each layer, stock and on the bridge: the median of so many times. */
+/** Reads bytes per transaction for each layer, stock and on the bridge. The value is a median. */
 export async function bytesOfLayers(
   url: string,
   pools: PoolSizes,
@@ -14,7 +14,7 @@ export async function bytesOfLayers(
   const readings: Reading[] = []
   for (const layer of LAYERS.flatMap((name) => [field.stock[name], field.shared[name]])) {
     const bytes: number[] = []
-    // the first time opens the connections and compiles
+    // The first run opens the connections and compiles.
     for (let time = 0; time <= times; time++) bytes.push(await bytesOf(layer))
     const kept = bytes.slice(1)
     readings.push({

@@ -7,18 +7,18 @@ import type { Probe, Reading } from '../probe.ts'
 import { type Variant, variant } from '../scenario.ts'
 import { median } from '../statistics.ts'
 
-/** The first calls find nothing cached, and prepare what later ones find. */
+/** The first calls fill caches that later calls use. */
 const WARM_UP = 20
 const TIMES = 5
 
 interface Path extends Variant {
-  /** In calls, at most. */
+  /** The greatest number of calls that meets the goal. */
   readonly goal?: number
 }
 
 type Measure = Parameters<Variant['run']>[0]
 
-/** An operation inside a transaction that has been written to already, so its BEGIN has been sent. */
+/** An operation inside a transaction that has sent its BEGIN already, with another statement. */
 function inside(layer: Layer, operation: (tx: Layer) => Promise<unknown>): Variant['run'] {
   return async (measure: Measure) => {
     await layer.transaction(async (tx) => {
@@ -58,7 +58,7 @@ function pathsOf(field: Field, version: keyof typeof drizzleVersions): Path[] {
 
 function paths(field: Field): readonly Path[] {
   const { pg, kysely } = field.shared
-  // The bridge makes `tx` by the Drizzle that it resolves itself, which is 0.45 here.
+  // The bridge makes `tx` with the Drizzle that it resolves itself, which is 0.45 here.
   const { shared } = field.together['0.45']
   const addThroughContext = (): Promise<unknown> =>
     shared.transaction(({ tx }) => new DrizzleLayer('tx', drizzleVersions['0.45'], tx).add('one'))

@@ -1,4 +1,4 @@
-/** Runs a request that many times, with that many at once. */
+/** Runs a request `times` times, at most `atOnce` of them at the same time. */
 export async function concurrently(
   atOnce: number,
   times: number,

@@ -5,7 +5,7 @@ import { type Comparison, type Scenario, variant } from '../scenario.ts'
 
 const LEVELS = 5
 
-/** Each level opened and written to by the other layer, through the global objects. */
+/** The layers alternate from level to level, and use their global objects. */
 async function alternate(together: Together, level = 1): Promise<void> {
   const layer = level % 2 === 1 ? together.drizzle : together.kysely
   await layer.transaction(async () => {

@@ -7,7 +7,7 @@ import { concurrently } from './concurrently.ts'
 
 const SAMPLES = 20
 const AT_ONCE = 5
-// What lives for a while at each sample makes about that difference.
+// Objects that happen to live at the time of a sample make about that difference.
 const MOST_GROWTH = 2 ** 20
 
 /** A transaction of both layers, with a savepoint and a hook. */

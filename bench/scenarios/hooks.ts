@@ -7,7 +7,7 @@ const hook = (): void => {
   runs++
 }
 
-/** Nothing is sent in it, so the server is not in the measure. */
+/** It sends nothing, so the measurement does not include the server. */
 export const hooks: Scenario = {
   name: 'hooks',
   title: 'a transaction with `afterCommit` hooks and no statement, time per hook',

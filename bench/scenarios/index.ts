@@ -21,9 +21,9 @@ import { subscribers } from './subscriber.ts'
 import { throughputs } from './throughput.ts'
 import { twoInserts } from './two-inserts.ts'
 
-/** What is measured in time, in this order. */
+/** The scenarios that measure time, in this order. */
 export const scenarios: readonly Scenario[] = [
-  // first: the others print its ratios as their limits
+  // This one is first, since the others print its ratios as their limits.
   protocol,
   pointQuery,
   pointQueryInside,
@@ -42,5 +42,5 @@ export const scenarios: readonly Scenario[] = [
   nesting,
 ]
 
-/** What is measured in another way. */
+/** The measurements of other quantities. */
 export const probes: readonly Probe[] = [promoted, openTransactions, heapGrowth, javascript, calls]

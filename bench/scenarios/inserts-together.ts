@@ -4,7 +4,7 @@ import { bridgeToStock, onEveryLayer, type Scenario, variant } from '../scenario
 export const TEXTS = Array.from({ length: 10 }, (_, at) => `note ${at}`)
 const VERSIONS = ['0.45', '1.0'] as const
 
-/** Issues the inserts at once, by turns through both. */
+/** Issues the inserts at once, alternately through both layers. */
 export function addAtOnce(one: Layer, other: Layer): Promise<unknown> {
   return Promise.all(TEXTS.map((text, at) => (at % 2 === 0 ? one : other).add(text)))
 }

@@ -7,7 +7,7 @@ import { estimate, median, ratios } from '../statistics.ts'
 /** V8 goes on compiling for about a thousand transactions. */
 const TIMES = 2_000
 
-/** The CPU of one layer, process by process. */
+/** The CPU time of one layer, process by process. */
 type Taken = { readonly [S in Side]: Costs[] }
 
 export const javascript: Probe = {
@@ -26,7 +26,7 @@ export const javascript: Probe = {
   },
 }
 
-/** Every other round runs backwards: what drifts on the machine hits all sides alike. */
+/** Every other round runs in reverse order, so that drift of the machine affects all sides alike. */
 function ordersOf({ processes, quick, against }: ProbePlace): Order[] {
   const sides: readonly Side[] =
     against === undefined ? ['stock', 'bridge'] : ['stock', 'bridge', 'before']

@@ -6,7 +6,7 @@ import { bytesOfLayers } from './bytes-of-layers.ts'
 const OPEN = 20
 const TIMES = 3
 
-/** What each of the transactions that are open at once takes on the heap, in bytes. */
+/** The heap size of each of many open transactions, in bytes. */
 async function takenBy(layer: Layer): Promise<number> {
   const before = await heapOfObjects()
   const end = Promise.withResolvers<void>()

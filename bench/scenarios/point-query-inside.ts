@@ -11,7 +11,7 @@ export const pointQueryInside: Scenario = {
       name: layer.name,
       run: async (measure) => {
         await layer.transaction(async (inside) => {
-          // a BEGIN that was held back leaves with the first statement
+          // The first statement sends the deferred BEGIN.
           await inside.find(1)
           await measure(() => inside.find(500))
         })

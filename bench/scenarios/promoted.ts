@@ -7,7 +7,7 @@ import { addTwo } from './two-inserts.ts'
 const TRANSACTIONS = 1_000
 const TIMES = 5
 
-/** How much of a transaction comes among the old objects, in bytes: until the next full collection. */
+/** The bytes of a transaction that are promoted to old space, where they stay until a full collection. */
 async function promotedBy(layer: Layer): Promise<number> {
   globalThis.gc?.()
   const before = oldObjects()

@@ -15,7 +15,7 @@ const ADDED = {
 const MEASURED = Object.keys(TRIPS) as readonly Measured[]
 const WAYS = ['stock', 'merged'] as const
 
-/** What the same round trips take without pg, the layers and the bridge: nothing can be below that. */
+/** Measures the same round trips without pg, the layers and the bridge. That is the lower limit. */
 export const protocol: Scenario = {
   name: 'protocol',
   title: 'the round trips alone, on raw sockets with bytes made beforehand',
@@ -40,7 +40,7 @@ function nameOf(measured: Measured, way: (typeof WAYS)[number]): string {
   return `${measured}, ${way} trips`
 }
 
-/** The scenario whose round trips are those of a variant. */
+/** Finds the scenario that has the round trips of a variant. */
 export function scenarioOf(variantName: string): string {
   return variantName.split(',')[0] ?? ''
 }

@@ -14,7 +14,7 @@ const hear = (): void => {
 }
 const subscriber = { start: hear, end: hear, asyncStart: hear, asyncEnd: hear, error: hear }
 
-/** The variant while somebody listens to the channel of queries. */
+/** Runs the variant with a subscriber on the query channel. */
 function heard(unheard: Variant): Variant {
   const channel = tracingChannel(CHANNELS.query)
   return {
