@@ -12,7 +12,7 @@ const ELSEWHERE = [...PURE, 'pgbouncer/**', 'node_modules/**']
  * their independence. All files run on the newest and on the oldest pair.
  */
 const ACROSS = [
-  'behaviour/{basics,manual,context,controlled*,default-kysely,dispose,handles}.test.ts',
+  'behaviour/{basics,manual-control,context,controlled*,default-kysely,dispose,handles}.test.ts',
   'behaviour/{migrations,nesting*,options*,outcome,reuse,rollback,state,stream}.test.ts',
   'behaviour/{types-parsers,with-client}.test.ts',
   'cache/{handles,transactions,writes}.test.ts',

@@ -27,7 +27,7 @@ describe.each(ways)('a batch, $name,', ({ options, isTogether }) => {
   const byDrizzle = (text: string) => app.orm.insert(notes).values({ text }).returning()
   const byKysely = (text: string) => app.db.insertInto('note').values({ text })
 
-  test('gives the results of both layers in order', async () => {
+  test('resolves with the results of both layers in order', async () => {
     const [first, second, third] = await app.shared.batch([
       byDrizzle('a'),
       byKysely('b').returning('text'),
@@ -40,7 +40,7 @@ describe.each(ways)('a batch, $name,', ({ options, isTogether }) => {
     expect(await app.rows()).toEqual(['a', 'b'])
   })
 
-  test('of which one fails keeps nothing, and rejects with its error', async () => {
+  test('of which one fails leaves nothing, and rejects with its error', async () => {
     const failure = await failureOf(
       app.shared.batch([byKysely('a'), byDrizzle('b'), byKysely('a'), byDrizzle('c')]),
     )
@@ -60,7 +60,7 @@ describe.each(ways)('a batch, $name,', ({ options, isTogether }) => {
   })
 
   test.each([0, 1, 2])(
-    'of which item %j can not be written sends none that is kept',
+    'of which item %j cannot be encoded leaves nothing in the database',
     async (at) => {
       const bad = {
         toPostgres(): never {
@@ -78,7 +78,7 @@ describe.each(ways)('a batch, $name,', ({ options, isTogether }) => {
     },
   )
 
-  test('of which one can not be built sends nothing', async () => {
+  test('of which one cannot be built sends nothing', async () => {
     const unbuilt = { execute: () => Promise.reject(new Error('not built')) }
     const failure = await failureOf(app.shared.batch([byDrizzle('a'), unbuilt, byKysely('b')]))
     expect(failure.message).toBe('not built')
@@ -86,7 +86,7 @@ describe.each(ways)('a batch, $name,', ({ options, isTogether }) => {
     expect(await app.rows()).toEqual([])
   })
 
-  test('with an item of another database says so, and keeps nothing', async () => {
+  test('with an item of another database is refused, and leaves nothing', async () => {
     const elsewhere = { execute: () => app.observer.query('select 1') }
     const failure = await failureOf(app.shared.batch([byDrizzle('a'), elsewhere]))
     expect(failure).toMatchObject({ name: 'InvalidArgumentError' })
@@ -105,7 +105,7 @@ describe.each(ways)('a batch, $name,', ({ options, isTogether }) => {
     expect(app.transcript.lines()).toEqual([])
   })
 
-  test('of nothing sends nothing', async () => {
+  test('that is empty sends nothing', async () => {
     expect(await app.shared.batch([])).toEqual([])
     expect(app.transcript.lines()).toEqual([])
   })
@@ -144,7 +144,7 @@ describe.each(ways)('a batch, $name,', ({ options, isTogether }) => {
       expect((await app.rows()).at(-1)).toBe('d')
     })
 
-    test.each(speakers)('keeps nothing inside a transaction of $name', async (speaker) => {
+    test.each(speakers)('leaves nothing inside a transaction of $name', async (speaker) => {
       await speaker.block(app, async () => {
         await speaker.note(app, 'outer')
         const failure = failureOf(app.shared.batch([byKysely('a'), bad(), byDrizzle('c')]))
@@ -161,7 +161,7 @@ describe.each(ways)('a batch, $name,', ({ options, isTogether }) => {
     })
   })
 
-  test('whose rows can not be read and whose hook fails tells of both', async () => {
+  test('whose rows cannot be read and whose hook fails rejects with both errors', async () => {
     const bad = app.orm.insert(unreadable).values({ text: 'b' }).returning()
     const failing = (): never => {
       throw new Error('by a hook')
@@ -210,7 +210,7 @@ describe.each(ways)('a batch, $name,', ({ options, isTogether }) => {
     expect(await app.rows()).toEqual(['outer', 'a', 'b', 'last'])
   })
 
-  test('many at once take turns, and each is whole', async () => {
+  test('many at once take turns, and each is atomic', async () => {
     const results = await Promise.allSettled(
       Array.from({ length: 20 }, (_, n) =>
         app.shared.batch([byDrizzle(`${n} a`), byKysely(n % 3 === 0 ? '0 a' : `${n} b`)]),
@@ -237,7 +237,7 @@ describe('a batch through a proxy', () => {
     await app.pool.query('select 1')
   })
 
-  test('that is lost before any answer has an unknown outcome', async () => {
+  test('whose connection is lost before any answer has an unknown outcome', async () => {
     const fault = proxy.plan('cut before', completes('BEGIN'))
     const failure = await failureOf(app.shared.batch([...items()]))
     await fault.struck
@@ -246,7 +246,7 @@ describe('a batch through a proxy', () => {
     expect([[], ['a', 'b']]).toContainEqual(await app.rows())
   })
 
-  test('whose COMMIT was answered before the loss is kept', async () => {
+  test('whose COMMIT was answered before the connection was lost has committed', async () => {
     const fault = proxy.plan('cut after', completes('COMMIT'))
     const outcome = await Promise.allSettled([app.shared.batch([...items()])])
     await fault.struck
@@ -254,7 +254,7 @@ describe('a batch through a proxy', () => {
     expect(outcome[0]?.status).toBe('fulfilled')
   })
 
-  test('of ten is one trip there and back', async () => {
+  test('of ten is one round trip', async () => {
     const ten = Array.from({ length: 10 }, (_, n) =>
       n % 2 === 0
         ? app.orm.insert(notes).values({ text: `${n}` })

@@ -23,7 +23,7 @@ const failing = (app: App) => [...ten(app), app.db.insertInto('note').values({ t
 describe.each(joining)('a batch, with $name', ({ options }) => {
   const { app, sent, trips, clear } = useRecordedApp(options)
 
-  test('is one round trip, BEGIN and COMMIT and all', async () => {
+  test('is one round trip, with BEGIN and COMMIT', async () => {
     clear()
     await app.shared.batch(ten(app))
     expect(sent()).toEqual(['begin', ...inserts, 'commit'])
@@ -31,7 +31,7 @@ describe.each(joining)('a batch, with $name', ({ options }) => {
     expect(await app.rows()).toEqual(texts)
   })
 
-  test('that fails is one more, to roll back', async () => {
+  test('that fails takes one more round trip, to roll back', async () => {
     clear()
     expect(await failureOf(app.shared.batch(failing(app)))).toMatchObject({ code: '23505' })
     expect(sent().at(-1)).toBe('rollback')
@@ -39,14 +39,14 @@ describe.each(joining)('a batch, with $name', ({ options }) => {
     expect(await app.rows()).toEqual([])
   })
 
-  test('of nothing is none', async () => {
+  test('that is empty is no round trip', async () => {
     clear()
     expect(await app.shared.batch([])).toEqual([])
     expect(trips()).toBe(0)
   })
 
   describe.each(speakers)('in a transaction of $name', (speaker) => {
-    test('is one, with its savepoint', async () => {
+    test('is one round trip, with its savepoint', async () => {
       clear()
       await speaker.block(app, async () => {
         await speaker.note(app, 'first')
@@ -65,7 +65,7 @@ describe.each(joining)('a batch, with $name', ({ options }) => {
       expect(await app.rows()).toEqual(['first', ...texts])
     })
 
-    test('is one with BEGIN in front, where it is the first', async () => {
+    test('is one round trip, with BEGIN if it is the first', async () => {
       clear()
       await speaker.block(app, () => app.shared.batch(ten(app)))
       expect(sent()).toEqual([
@@ -78,7 +78,7 @@ describe.each(joining)('a batch, with $name', ({ options }) => {
       expect(await app.rows()).toEqual(texts)
     })
 
-    test('that fails is two, and the transaction goes on', async () => {
+    test('that fails takes two round trips, and the transaction goes on', async () => {
       clear()
       await speaker.block(app, async () => {
         await speaker.note(app, 'first')
@@ -93,7 +93,7 @@ describe.each(joining)('a batch, with $name', ({ options }) => {
     })
   })
 
-  test('twice is two', async () => {
+  test('twice takes two round trips', async () => {
     clear()
     await app.shared.batch([app.orm.insert(notes).values({ text: 'a' })])
     await app.shared.batch([app.db.insertInto('note').values({ text: 'b' })])
@@ -101,7 +101,7 @@ describe.each(joining)('a batch, with $name', ({ options }) => {
     expect(await app.rows()).toEqual(['a', 'b'])
   })
 
-  test('with prepared statements of Drizzle is one, also behind one that has failed', async () => {
+  test('with prepared statements of Drizzle is one round trip, also after one that has failed', async () => {
     const insert = app.orm.insert(notes).values({ text: 'a' }).prepare('batched insert')
     const select = app.orm.select({ text: notes.text }).from(notes).prepare('batched select')
     const fail = app.db.insertInto('reply').values({ note_id: 0, text: 'of nothing' })
@@ -116,7 +116,7 @@ describe.each(joining)('a batch, with $name', ({ options }) => {
     }
   })
 
-  test('whose COMMIT is refused keeps nothing, and rejects with why', async () => {
+  test('whose COMMIT is refused leaves nothing, and rejects with the reason', async () => {
     const orphan = app.orm.insert(replies).values({ note_id: 0, text: 'of nothing' })
     await app.observer.query(
       'alter table reply alter constraint reply_note_id_fkey initially deferred',
@@ -137,7 +137,7 @@ describe.each(joining)('a batch, with $name', ({ options }) => {
     expect(await app.rows()).toEqual(texts)
   })
 
-  test('with an item that goes alone is sent all the same, and is all or nothing', async () => {
+  test('with an item that cannot be pipelined is sent, and is atomic', async () => {
     const alone = {
       execute: () => app.pool.query({ text: 'select 1', query_timeout: 10_000 } as never),
     }
@@ -155,7 +155,7 @@ describe.each(joining)('a batch, with $name', ({ options }) => {
 describe('a batch through the fault proxy', () => {
   const { app, tripsOf } = useFaultyApp()
 
-  test('is one, two where it fails, none where it is empty', async () => {
+  test('is one round trip, two if it fails, none if it is empty', async () => {
     expect(await tripsOf(() => app.shared.batch(ten(app)))).toBe(1)
     expect(await tripsOf(() => failureOf(app.shared.batch(failing(app))))).toBe(2)
     expect(await tripsOf(() => app.shared.batch([]))).toBe(0)

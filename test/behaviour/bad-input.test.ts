@@ -92,7 +92,7 @@ describe('shareConnection(orm)', () => {
     expectRefusal(failure, 'InvalidArgumentError', 'the pool was ended', 'Make a new pool')
   })
 
-  test('given a pool that was ended after it was shared, which is let go', async () => {
+  test('given a pool that was ended after it was shared, which is then disposed of', async () => {
     const pool = new Pool({ connectionString: app.url })
     const orm = drizzle({ client: pool })
     shareConnection(orm)
@@ -104,7 +104,7 @@ describe('shareConnection(orm)', () => {
     expect(db.extension('shared-connection').shared).toBe(app.shared)
   })
 
-  test('given a client that is not connected: told where it is used', async () => {
+  test('given a client that is not connected: refused at its first use', async () => {
     const client = new Client(app.url)
     const orm = drizzle({ client })
     const shared = shareConnection(orm)
@@ -129,7 +129,7 @@ describe('shareConnection(orm)', () => {
     expectRefusal(failure, 'InvalidArgumentError', says)
   })
 
-  test('given other options than the first time', async () => {
+  test('given other options than at the first time', async () => {
     const failure = await failing(() => shareConnection(app.orm, { lazy: false, name: 'x' }))
     expectRefusal(failure, 'OptionsConflictError', /lazy \(was true, now false\)/, /name/)
     expect(shareConnection(app.orm, { lazy: true })).toBe(app.shared)
@@ -242,7 +242,7 @@ describe('calls', () => {
     expectRefusal(failure, 'InvalidArgumentError', /given object; give it a function/)
   })
 
-  test('shared.transaction() with an option that there is not', async () => {
+  test('shared.transaction() with an unknown option', async () => {
     const failure = await failing(() =>
       app.shared.transaction(() => {}, { isolation: 'serializable' } as object),
     )
@@ -250,7 +250,7 @@ describe('calls', () => {
     expect(failure.message).toMatch(/isolation\b.*isolationLevel/)
   })
 
-  test('an isolation level that is none', async () => {
+  test('an unknown isolation level', async () => {
     const modes = { isolationLevel: 'serializable; drop table note' as 'serializable' }
     expectRefusal(
       await failing(() => app.shared.transaction(() => {}, modes)),
@@ -276,7 +276,7 @@ describe('calls', () => {
     )
   })
 
-  test('a hook that is no function', async () => {
+  test('a hook that is not a function', async () => {
     expectRefusal(
       await failing(() => app.shared.afterCommit('x' as unknown as () => void)),
       'InvalidArgumentError',
@@ -284,7 +284,7 @@ describe('calls', () => {
     )
   })
 
-  test('a hook outside a transaction, where that is not wanted', async () => {
+  test("a hook outside a transaction, with { outside: 'throw' }", async () => {
     expectRefusal(
       await failing(() => app.shared.afterCommit(() => {}, { outside: 'throw' })),
       'NoTransactionError',
@@ -315,7 +315,7 @@ describe('calls', () => {
     }
   })
 
-  test('pool.query(fn) gives the function the error of the pool', async () => {
+  test('pool.query(fn) calls the function with the error of the pool', async () => {
     const told = (pool: Pool): Promise<Error> =>
       new Promise((resolve) => {
         expect(pool.query(resolve as never)).toBeUndefined()
@@ -328,7 +328,7 @@ describe('calls', () => {
     })
   })
 
-  test('a query that is none, on a client', async () => {
+  test('an invalid query, on a client', async () => {
     const client = await app.pool.connect()
     expect(() => client.query(undefined as unknown as string)).toThrow(TypeError)
     client.release()

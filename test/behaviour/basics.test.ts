@@ -111,7 +111,7 @@ async function expected(): Promise<unknown[]> {
   return given
 }
 
-describe('the layers answer with the bridge as they do without it', () => {
+describe('the layers return the same with the bridge as without it', () => {
   test('outside a transaction', async () => {
     const without = await expected()
     expect(await answers({ orm: app.orm, db: app.db })).toEqual(without)

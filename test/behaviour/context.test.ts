@@ -16,7 +16,7 @@ test('the context of a transaction can be spread', async () => {
   expect(await app.rows()).toEqual(['Jane', 'b'])
 })
 
-test('its handles are the same whenever they are asked for', async () => {
+test('its handles are the same at every access', async () => {
   await app.shared.transaction(async (context) => {
     expect(context.tx).toBe(context.tx)
     expect(context.trx).toBe(context.trx)

@@ -6,7 +6,7 @@ import { speakers } from '../setup/worlds.ts'
 const app = useApp()
 
 describe('past savepoints of the other layer', () => {
-  test('a Drizzle block inside a controlled savepoint goes with it', async () => {
+  test('a Drizzle block inside a controlled savepoint is rolled back with it', async () => {
     const trx = await app.db.startTransaction().execute()
     const one = await trx.savepoint('one').execute()
     await app.shared.within(one, () =>
@@ -30,7 +30,7 @@ describe('past savepoints of the other layer', () => {
     ])
   })
 
-  test('a savepoint can not be released while a block is open inside it', async () => {
+  test('a savepoint cannot be released while a block is open inside it', async () => {
     const trx = await app.db.startTransaction().execute()
     const one = await trx.savepoint('one').execute()
     await app.shared.within(one, () =>
@@ -53,7 +53,7 @@ describe('past savepoints of the other layer', () => {
 })
 
 describe.each(speakers)('a controlled transaction inside a block of $name', (outer) => {
-  test('is a savepoint that is kept', async () => {
+  test('is a savepoint that is released', async () => {
     await outer.block(app, async () => {
       await outer.note(app, 'a')
       const trx = await app.db.startTransaction().execute()
@@ -73,7 +73,7 @@ describe.each(speakers)('a controlled transaction inside a block of $name', (out
     ])
   })
 
-  test('is a savepoint that is taken back', async () => {
+  test('is a savepoint that is rolled back', async () => {
     await outer.block(app, async () => {
       await outer.note(app, 'a')
       const trx = await app.db.startTransaction().execute()
@@ -97,7 +97,7 @@ describe.each(speakers)('a controlled transaction inside a block of $name', (out
     ])
   })
 
-  test('that is left open is finished by the block', async () => {
+  test('that is left open ends with the block', async () => {
     await outer.block(app, async () => {
       const trx = await app.db.startTransaction().execute()
       await trx.insertInto('note').values({ text: 'a' }).execute()

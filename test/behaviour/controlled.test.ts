@@ -37,7 +37,7 @@ test('it takes options', async () => {
   ])
 })
 
-test('it is never ambient by itself, but for within() and of()', async () => {
+test('it is never ambient, except in within()', async () => {
   const trx = await app.db.startTransaction().execute()
   expect(app.shared.inTransaction).toBe(false)
   expect(trx.inTransaction).toBe(true)
@@ -82,7 +82,7 @@ describe('savepoints of a controlled transaction', () => {
     ])
   })
 
-  test('are rolled back, and can be again', async () => {
+  test('can be rolled back repeatedly', async () => {
     const trx = await app.db.startTransaction().execute()
     const one = await trx.savepoint('one').execute()
     for (const text of ['b', 'c']) {
@@ -104,7 +104,7 @@ describe('savepoints of a controlled transaction', () => {
     ])
   })
 
-  test('end those inside with them', async () => {
+  test('end the savepoints inside them', async () => {
     const trx = await app.db.startTransaction().execute()
     const one = await trx.savepoint('one').execute()
     const two = await one.savepoint('two').execute()
@@ -117,7 +117,7 @@ describe('savepoints of a controlled transaction', () => {
     expect(app.transcript.lines().at(-1)).toBe('rollback')
   })
 
-  test('released twice is an error that the server would give', async () => {
+  test('released twice is the error that the server returns', async () => {
     const trx = await app.db.startTransaction().execute()
     const one = await trx.savepoint('one').execute()
     await one.insertInto('note').values({ text: 'a' }).execute()

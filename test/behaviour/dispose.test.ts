@@ -10,7 +10,7 @@ import { type Plain, withShared } from '../setup/with-shared.ts'
 
 const app = useApp()
 
-test('gives the pool and the session back as they were', async () => {
+test('restores the pool and the session', async () => {
   const orm: Plain & DrizzleLike = drizzle(app.url)
   const keysOf = () => [Object.keys(orm.$client), Object.keys(Reflect.get(orm._, 'session'))]
   const before = keysOf()
@@ -34,7 +34,7 @@ test('is refused while a transaction is open', async () => {
   expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'insert b', 'commit'])
 })
 
-test('a database on a pool that was let go says so', async () => {
+test('a database on a pool that was disposed of rejects with DisposeError', async () => {
   const orm = drizzle(app.url)
   await withShared(orm, async (shared) => {
     const db = shared.kysely<Schema>()
@@ -59,7 +59,7 @@ test('the same Drizzle database can be shared again', async () => {
   })
 })
 
-describe('what somebody has put on what is shared', () => {
+describe('a wrapper that was added after sharing', () => {
   const kinds: readonly { name: string; make: (url: string) => Promise<Plain> }[] = [
     { name: 'a pool', make: (url) => Promise.resolve(drizzle(url)) },
     {
@@ -72,7 +72,7 @@ describe('what somebody has put on what is shared', () => {
     },
   ]
 
-  test.each(kinds)('stays on $name, and works on', async ({ make }) => {
+  test.each(kinds)('stays on $name, and goes on working', async ({ make }) => {
     const orm = await make(app.url)
     const asked: unknown[] = []
     await withShared(orm, async (shared) => {
@@ -93,7 +93,7 @@ describe('what somebody has put on what is shared', () => {
     expect(app.transcript.lines()).toEqual(['insert'])
   })
 
-  test('stays on connect() of a pool, also where that is shared again', async () => {
+  test('stays on connect() of a pool, also when that is shared again', async () => {
     const orm = drizzle(app.url)
     const pool = orm.$client
     const shared = shareConnection(orm)

@@ -27,7 +27,7 @@ beforeAll(() => {
 })
 
 describe.each(speakers)('a transaction of $name', (speaker) => {
-  test('whose BEGIN fails does not run its block, and its client is not lost', async () => {
+  test('whose BEGIN fails does not run its block, and its client goes back to the pool', async () => {
     failsAt = 'begin'
     let ran = false
     const failing = speaker.block(app, () => {
@@ -57,7 +57,7 @@ describe.each(speakers)('a transaction of $name', (speaker) => {
     expect(app.transcript.lines().at(-1)).toBe('rollback')
   })
 
-  test('whose ROLLBACK fails rejects with the error that mattered', async () => {
+  test('whose ROLLBACK fails rejects with the first error', async () => {
     const boom = new Error('boom')
     const hooks: string[] = []
     failsAt = 'rollback'
@@ -78,7 +78,7 @@ describe.each(speakers)('a transaction of $name', (speaker) => {
     expect(app.transcript.lines().at(-1)).toBe('insert b')
   })
 
-  test('whose COMMIT gets no answer has an unknown outcome, and says so', async () => {
+  test('whose COMMIT gets no answer rejects with an unknown outcome', async () => {
     const outcomes: string[] = []
     failsAt = 'commit'
     const failing = speaker.block(app, async () => {
@@ -94,7 +94,7 @@ describe.each(speakers)('a transaction of $name', (speaker) => {
     expect(app.transcript.lines().slice(0, 2)).toEqual(['begin', 'insert a'])
   })
 
-  test('whose connection is lost rejects, and the next has another', async () => {
+  test('whose connection is lost rejects, and the next one has another connection', async () => {
     const failing = speaker.block(app, async () => {
       await speaker.note(app, 'a')
       await app.observer.query(

@@ -6,7 +6,7 @@ import { drizzleSpeaker, kyselySpeaker } from '../setup/worlds.ts'
 
 const app = useApp()
 
-describe('the view that the other layer has of a handle', () => {
+describe("the other layer's handle of the same transaction", () => {
   test('kyselyFor(tx)', async () => {
     await app.orm.transaction(async (tx) => {
       await app.shared.outside(async () => {
@@ -46,7 +46,7 @@ describe('the view that the other layer has of a handle', () => {
     ])
   })
 
-  test('of a savepoint: its work goes with the savepoint', async () => {
+  test('of a savepoint: its work is rolled back with the savepoint', async () => {
     await app.orm.transaction(async (tx) => {
       const failing = tx.transaction(async (tx2) => {
         const trx2 = app.shared.kyselyFor<Schema>(tx2)
@@ -87,7 +87,7 @@ describe('the view that the other layer has of a handle', () => {
     expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'commit'])
   })
 
-  test('kyselyFor() has the plugins of the database that it is for', async () => {
+  test('kyselyFor() has the plugins of the database that it is given', async () => {
     const db = app.db.withSchema('public')
     await app.orm.transaction(async (tx) => {
       await tx.insert(notes).values({ text: 'a' })

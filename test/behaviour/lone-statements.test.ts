@@ -27,7 +27,7 @@ describe.each([
   })
   afterAll(() => stock.end())
 
-  test('it takes one trip, and nothing else is sent', async () => {
+  test('it takes one round trip, and nothing else is sent', async () => {
     await app.pool.query('select 1')
     clear()
     await app.pool.query('insert into note (text) values ($1)', ['a'])
@@ -80,7 +80,7 @@ describe.each([
     expect(clients).toBe(before)
   })
 
-  test('a callback is called as by pg', async () => {
+  test('a callback is called as pg calls it', async () => {
     const told = await new Promise((resolve) => {
       app.pool.query('select $1::int as one', [1], (error, result) => resolve([error, result.rows]))
     })
@@ -97,7 +97,7 @@ describe.each([
     expect(seen).toEqual(['a', 'b', 'c', 'd'])
   })
 
-  test('what ends its session closes the client, and the next one gets another', async () => {
+  test('a statement that ends its session closes the client, and the next one gets another', async () => {
     const slow = failureOf(app.pool.query('select pg_sleep(10)'))
     await sleeping(app)
     await interruptSleep(app, 'pg_terminate_backend')
@@ -105,7 +105,7 @@ describe.each([
     expect((await app.pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
   })
 
-  test('what pg gives up closes the client, since it still runs', async () => {
+  test('a statement that pg abandons closes the client, since it still runs', async () => {
     const before = clients
     const given = { text: 'select pg_sleep(0.3)', query_timeout: 20 } as { text: string }
     expect(await failureOf(app.pool.query(given))).toMatchObject({ message: 'Query read timeout' })
@@ -121,7 +121,7 @@ describe.each([
     expect((await app.pool.query(named)).rows).toEqual([{ one: 1 }])
   })
 
-  test('a transaction that several commands leave open is said, and kept by nobody', async () => {
+  test('a transaction that several commands leave open is an error, and is rolled back', async () => {
     const error = await failureOf(app.pool.query("begin; insert into note (text) values ('a')"))
     expect(error.name).toBe('TransactionDriftError')
     await failureOf(app.pool.query('begin; select 1 / 0'))
@@ -129,7 +129,7 @@ describe.each([
     expect(await app.rows()).toEqual([])
   })
 
-  test('the bridge can not be disposed of while it runs', async () => {
+  test('the bridge cannot be disposed of while it runs', async () => {
     await whileLocked(app, async (letGo) => {
       const waiting = app.pool.query(LOCK)
       await locked(app)

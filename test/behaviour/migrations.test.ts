@@ -65,7 +65,7 @@ test("Drizzle's migrations inside a Kysely transaction are taken back with it", 
   expect(control()).not.toContain('commit')
 })
 
-test('both migrate on their own too, each in one transaction', async () => {
+test('both also migrate outside transactions, each in one transaction', async () => {
   await migrateKysely()
   await withMigration('create table made_too (id int)', (migrationsFolder) =>
     migrate(app.orm, { migrationsFolder }),

@@ -58,7 +58,7 @@ describe('handles', () => {
     ])
   })
 
-  test('a transaction of trx is a savepoint instead of an error', async () => {
+  test('a transaction of trx is a savepoint, not an error', async () => {
     await app.db.transaction().execute(async (trx) => {
       await trx.insertInto('note').values({ text: 'a' }).execute()
       await trx.transaction().execute(async (trx2) => {
@@ -82,7 +82,7 @@ describe('handles', () => {
     ])
   })
 
-  test('Drizzle counts its own handles only, so the bridge names by depth', async () => {
+  test('the bridge names savepoints by depth, since Drizzle counts only its own handles', async () => {
     await app.orm.transaction(async (tx) => {
       await app.db.transaction().execute(async () => {
         // for Drizzle this is the first savepoint, for the connection the second
@@ -128,28 +128,31 @@ describe('handles', () => {
 })
 
 describe('siblings', () => {
-  test.each(worlds)('$name: one after the other use the same name', async ({ outer, inner }) => {
-    await outer.block(app, async () => {
-      await inner.block(app, () => inner.note(app, 'a'))
-      await outer.block(app, () => outer.note(app, 'b'))
-      await inner.block(app, () => inner.note(app, 'c'))
-    })
-    expect(await app.rows()).toEqual(['a', 'b', 'c'])
-    expect(app.transcript.lines()).toEqual([
-      'begin',
-      'savepoint sp1',
-      'insert a',
-      'release savepoint sp1',
-      'savepoint sp1',
-      'insert b',
-      'release savepoint sp1',
-      'savepoint sp1',
-      'insert c',
-      'commit',
-    ])
-  })
+  test.each(worlds)(
+    '$name: savepoints one after the other use the same name',
+    async ({ outer, inner }) => {
+      await outer.block(app, async () => {
+        await inner.block(app, () => inner.note(app, 'a'))
+        await outer.block(app, () => outer.note(app, 'b'))
+        await inner.block(app, () => inner.note(app, 'c'))
+      })
+      expect(await app.rows()).toEqual(['a', 'b', 'c'])
+      expect(app.transcript.lines()).toEqual([
+        'begin',
+        'savepoint sp1',
+        'insert a',
+        'release savepoint sp1',
+        'savepoint sp1',
+        'insert b',
+        'release savepoint sp1',
+        'savepoint sp1',
+        'insert c',
+        'commit',
+      ])
+    },
+  )
 
-  test.each(worlds)('$name: side by side take turns', async ({ outer, inner }) => {
+  test.each(worlds)('$name: savepoints side by side take turns', async ({ outer, inner }) => {
     await outer.block(app, async () => {
       const results = await Promise.allSettled([
         inner.block(app, async () => {
@@ -197,7 +200,7 @@ describe('what sends nothing', () => {
     expect(await app.rows()).toEqual(['a', 'b'])
   })
 
-  test.each(speakers)('$name: the first statement brings the whole stack', async (speaker) => {
+  test.each(speakers)('$name: the first statement sends all deferred commands', async (speaker) => {
     await speaker.block(app, () =>
       kyselySpeaker.block(app, () => speaker.block(app, () => speaker.note(app, 'a'))),
     )

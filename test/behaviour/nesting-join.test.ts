@@ -24,7 +24,7 @@ describe.each(layers)("nesting: 'join', $name", ({ outer, inner }) => {
     expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'insert b', 'insert c', 'commit'])
   })
 
-  test('an error inside that nobody catches comes out as it is', async () => {
+  test('an error inside that is not caught reaches the caller unchanged', async () => {
     const failing = outer.block(app, async () => {
       await inner.block(app, async () => {
         await inner.note(app, 'a')
@@ -36,7 +36,7 @@ describe.each(layers)("nesting: 'join', $name", ({ outer, inner }) => {
     expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'rollback'])
   })
 
-  test('an error inside that is caught can not half-commit', async () => {
+  test('an error inside that is caught cannot commit half of the work', async () => {
     const failing = outer.block(app, async () => {
       await outer.note(app, 'a')
       const inside = inner.block(app, async () => {
@@ -57,7 +57,7 @@ describe.each(layers)("nesting: 'join', $name", ({ outer, inner }) => {
     ])
   })
 
-  test('an error thrown later does not hide, and is not hidden', async () => {
+  test('an error thrown later neither hides the first one nor is hidden', async () => {
     const later = new Error('later')
     const failing = outer.block(app, async () => {
       await inner.block(app, () => Promise.reject(boom)).catch(() => {})
@@ -95,7 +95,7 @@ describe("nesting: 'join'", () => {
     ])
   })
 
-  test('tx.transaction(), savepoints of Kysely and shared.transaction() stay savepoints', async () => {
+  test('tx.transaction(), savepoints of Kysely and shared.transaction() are still savepoints', async () => {
     await app.orm.transaction(async (tx) => {
       await tx.transaction(() => drizzleSpeaker.note(app, 'a'))
       await app.shared.transaction(() => kyselySpeaker.note(app, 'b'))
@@ -122,7 +122,7 @@ describe("nesting: 'join'", () => {
     ])
   })
 
-  test('the level of what is open is accepted, another refused', async () => {
+  test('the isolation level of the open transaction is accepted, any other is refused', async () => {
     await app.orm.transaction(
       async (tx) => {
         const join = (level: 'serializable' | 'read committed') =>
@@ -144,7 +144,7 @@ describe("nesting: 'join'", () => {
     ])
   })
 
-  test('a rollback on request travels through joined blocks to the one that owns SQL', async () => {
+  test('a rollback on request goes through joined blocks to the one that owns the transaction', async () => {
     const value = await app.shared.transaction(async () => {
       await app.orm.insert(notes).values({ text: 'a' })
       await app.db.transaction().execute(async (trx) => {

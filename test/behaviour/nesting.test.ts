@@ -7,7 +7,7 @@ describe.each(manners)('$name', (manner) => {
   const expectSent = (lines: string[]): void =>
     expect(app.transcript.lines()).toEqual(sentIn(manner, lines))
 
-  test('what Kysely has committed inside Drizzle is taken back when Drizzle fails', async () => {
+  test('the work of a Kysely block inside Drizzle is rolled back when Drizzle fails', async () => {
     const boom = new Error('boom')
     await expect(
       app.orm.transaction(async (tx) => {
@@ -55,7 +55,7 @@ describe.each(manners)('$name', (manner) => {
       ])
     })
 
-    test('an error inside that is caught takes back the inner work alone', async () => {
+    test('an error inside that is caught rolls back only the inner work', async () => {
       const boom = new Error('boom')
       await outer.block(app, async () => {
         await outer.note(app, 'a')
@@ -79,7 +79,7 @@ describe.each(manners)('$name', (manner) => {
       ])
     })
 
-    test('an error inside that nobody catches takes back all', async () => {
+    test('an error inside that is not caught rolls back everything', async () => {
       const boom = new Error('boom')
       const failing = outer.block(app, async () => {
         await outer.note(app, 'a')
@@ -100,7 +100,7 @@ describe.each(manners)('$name', (manner) => {
       ])
     })
 
-    test('an error outside takes back what the inner block had kept', async () => {
+    test('an error outside rolls back the released work of the inner block', async () => {
       const boom = new Error('boom')
       const failing = outer.block(app, async () => {
         await inner.block(app, () => inner.note(app, 'a'))
@@ -111,7 +111,7 @@ describe.each(manners)('$name', (manner) => {
       expectSent(['begin', 'savepoint sp1', 'insert a', '(release savepoint sp1)', 'rollback'])
     })
 
-    test('the values of the blocks come back', async () => {
+    test('the blocks resolve with their values', async () => {
       const value = await outer.block(app, async () => {
         const list = await inner.block(app, async () => {
           await inner.note(app, 'a')
@@ -137,66 +137,72 @@ describe('three deep', () => {
     ),
   )
 
-  test.each(triples)('$name: names go by depth', async ({ layers: [one, two, three] }) => {
-    await one.block(app, async () => {
-      await one.note(app, 'a')
-      await two.block(app, async () => {
-        await two.note(app, 'b')
-        await three.block(app, () => three.note(app, 'c'))
-        await expect(
-          three.block(app, async () => {
-            await three.note(app, 'gone')
-            throw new Error('boom')
-          }),
-        ).rejects.toThrow('boom')
-        await two.note(app, 'd')
+  test.each(triples)(
+    '$name: savepoints are named by depth',
+    async ({ layers: [one, two, three] }) => {
+      await one.block(app, async () => {
+        await one.note(app, 'a')
+        await two.block(app, async () => {
+          await two.note(app, 'b')
+          await three.block(app, () => three.note(app, 'c'))
+          await expect(
+            three.block(app, async () => {
+              await three.note(app, 'gone')
+              throw new Error('boom')
+            }),
+          ).rejects.toThrow('boom')
+          await two.note(app, 'd')
+        })
+        await one.note(app, 'e')
       })
-      await one.note(app, 'e')
-    })
-    expect(await app.rows()).toEqual(['a', 'b', 'c', 'd', 'e'])
-    expect(app.transcript.lines()).toEqual([
-      'begin',
-      'insert a',
-      'savepoint sp1',
-      'insert b',
-      'savepoint sp2',
-      'insert c',
-      'release savepoint sp2',
-      'savepoint sp2',
-      'insert gone',
-      'rollback to savepoint sp2',
-      'release savepoint sp2',
-      'insert d',
-      'release savepoint sp1',
-      'insert e',
-      'commit',
-    ])
-  })
+      expect(await app.rows()).toEqual(['a', 'b', 'c', 'd', 'e'])
+      expect(app.transcript.lines()).toEqual([
+        'begin',
+        'insert a',
+        'savepoint sp1',
+        'insert b',
+        'savepoint sp2',
+        'insert c',
+        'release savepoint sp2',
+        'savepoint sp2',
+        'insert gone',
+        'rollback to savepoint sp2',
+        'release savepoint sp2',
+        'insert d',
+        'release savepoint sp1',
+        'insert e',
+        'commit',
+      ])
+    },
+  )
 
-  test.each(triples)('$name: a frame takes what is inside with it', async ({ layers }) => {
-    const [one, two, three] = layers
-    await one.block(app, async () => {
-      await one.note(app, 'a')
-      const failing = two.block(app, async () => {
-        await two.note(app, 'b')
-        await three.block(app, () => three.note(app, 'c'))
-        throw new Error('boom')
+  test.each(triples)(
+    '$name: a frame that is rolled back rolls back the frames inside it',
+    async ({ layers }) => {
+      const [one, two, three] = layers
+      await one.block(app, async () => {
+        await one.note(app, 'a')
+        const failing = two.block(app, async () => {
+          await two.note(app, 'b')
+          await three.block(app, () => three.note(app, 'c'))
+          throw new Error('boom')
+        })
+        await expect(failing).rejects.toThrow('boom')
+        await one.note(app, 'd')
       })
-      await expect(failing).rejects.toThrow('boom')
-      await one.note(app, 'd')
-    })
-    expect(await app.rows()).toEqual(['a', 'd'])
-    expect(app.transcript.lines()).toEqual([
-      'begin',
-      'insert a',
-      'savepoint sp1',
-      'insert b',
-      'savepoint sp2',
-      'insert c',
-      'rollback to savepoint sp1',
-      'release savepoint sp1',
-      'insert d',
-      'commit',
-    ])
-  })
+      expect(await app.rows()).toEqual(['a', 'd'])
+      expect(app.transcript.lines()).toEqual([
+        'begin',
+        'insert a',
+        'savepoint sp1',
+        'insert b',
+        'savepoint sp2',
+        'insert c',
+        'rollback to savepoint sp1',
+        'release savepoint sp1',
+        'insert d',
+        'commit',
+      ])
+    },
+  )
 })

@@ -26,20 +26,20 @@ async function scopesOf(
 const beside = ({ pool, shared }: Pick<typeof app, 'pool' | 'shared'> = app): Promise<unknown> =>
   shared.transaction(() => pool.query('select pg_sleep(0.01)'), { propagation: 'requires-new' })
 
-test('a client that connects keeps nothing of the code that it connects for', async () => {
+test('a client that connects does not retain the scope of the code that it connects for', async () => {
   await app.pool.query('select 1')
   expect(app.pool.totalCount).toBe(1)
   expect(await scopesOf('connect', beside)).toEqual([false])
   expect(app.pool.totalCount).toBe(2)
 })
 
-test('a listener of the pool does not stand in the transaction of the code that asks for a client', async () => {
+test('a listener of the pool is not in the transaction of the code that requests a client', async () => {
   await Promise.all([app.pool.query('select 1'), app.pool.query('select 1')])
   expect(app.pool.idleCount).toBe(2)
   expect(await scopesOf('acquire', beside)).toEqual([false])
 })
 
-test('what it sends is not rolled back with that', async () => {
+test('its statements are not rolled back with that transaction', async () => {
   let sent: Promise<unknown> | undefined
   const audit = (): void => {
     app.pool.off('acquire', audit)
@@ -56,7 +56,7 @@ test('what it sends is not rolled back with that', async () => {
   expect(await app.rows()).toEqual(['audit'])
 })
 
-test('a client of a pool that waits before it connects keeps nothing either', async () => {
+test('nor does a client of a pool that waits before it connects', async () => {
   const pool = new Pool({ connectionString: app.url, max: 6, idleTimeoutMillis: 0 })
   const connect: () => Promise<unknown> = pool.connect.bind(pool)
   const soon = (): Promise<unknown> => new Promise((resolve) => setTimeout(resolve, 5))

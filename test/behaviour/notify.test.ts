@@ -47,7 +47,7 @@ async function listen(client: PoolClient, onNews = (): void => {}): Promise<List
 describe.each(speakers)('NOTIFY in a transaction of $name', (speaker) => {
   const app = useApp()
 
-  test('is delivered after COMMIT, not before, whoever sent it', async () => {
+  test('is delivered after COMMIT, not before, whichever layer sent it', async () => {
     const listener = await listen(await app.observer.connect())
     await speaker.block(app, async () => {
       await app.orm.execute(drizzleSql`notify news, 'by Drizzle'`)
@@ -96,7 +96,7 @@ describe.each(speakers)('NOTIFY in a transaction of $name', (speaker) => {
     ])
   })
 
-  test('of a savepoint that is rolled back is not delivered, what is around it is', async () => {
+  test('of a savepoint that is rolled back is not delivered, but that of its parent is', async () => {
     const listener = await listen(await app.observer.connect())
     await speaker.block(app, async () => {
       await app.pool.query(NEWS, ['before'])
@@ -126,37 +126,43 @@ describe.each(speakers)('NOTIFY in a transaction of $name', (speaker) => {
 describe('LISTEN', () => {
   const app = useApp()
 
-  test.each(speakers)('on a client of the pool hears what $name has committed', async (speaker) => {
-    const listener = await listen(await app.pool.connect())
-    await speaker.block(app, async () => {
-      await speaker.note(app, 'a')
-      await app.pool.query(NEWS, ['a'])
-      await listener.ask()
-      expect(listener.heard).toEqual([])
-    })
-    await listener.hears('a')
-    expect(listener.heard).toEqual(['a'])
-    await listener.stop()
-    expect(await app.rows()).toEqual(['a'])
-  })
+  test.each(speakers)(
+    'on a client of the pool receives what $name has committed',
+    async (speaker) => {
+      const listener = await listen(await app.pool.connect())
+      await speaker.block(app, async () => {
+        await speaker.note(app, 'a')
+        await app.pool.query(NEWS, ['a'])
+        await listener.ask()
+        expect(listener.heard).toEqual([])
+      })
+      await listener.hears('a')
+      expect(listener.heard).toEqual(['a'])
+      await listener.stop()
+      expect(await app.rows()).toEqual(['a'])
+    },
+  )
 })
 
 describe('LISTEN on a client that was opened', () => {
   // each client is a new one, made where it is asked for
   const app = useApp({ pool: { maxUses: 1 } })
 
-  test.each(speakers)('in a transaction of $name hears outside of it', async (speaker) => {
-    const places: unknown[] = []
-    await speaker.block(app, async () => {
-      const client = await app.shared.outside(() => app.pool.connect())
-      const listener = await listen(client, () => places.push(app.shared.current))
-      await app.shared.outside(() => app.pool.query(NEWS, ['a']))
-      await listener.hears('a')
-      expect(app.shared.inTransaction).toBe(true)
-      await listener.stop()
-    })
-    expect(places).toEqual([undefined])
-  })
+  test.each(speakers)(
+    'in a transaction of $name receives notifications outside of it',
+    async (speaker) => {
+      const places: unknown[] = []
+      await speaker.block(app, async () => {
+        const client = await app.shared.outside(() => app.pool.connect())
+        const listener = await listen(client, () => places.push(app.shared.current))
+        await app.shared.outside(() => app.pool.query(NEWS, ['a']))
+        await listener.hears('a')
+        expect(app.shared.inTransaction).toBe(true)
+        await listener.stop()
+      })
+      expect(places).toEqual([undefined])
+    },
+  )
 })
 
 describe('LISTEN in a transaction', () => {
@@ -167,7 +173,7 @@ describe('LISTEN in a transaction', () => {
     return rows
   }
 
-  test.each(speakers)('of $name holds when that has committed', async (speaker) => {
+  test.each(speakers)('of $name takes effect when that has committed', async (speaker) => {
     await speaker.block(app, async () => {
       await app.pool.query('listen news')
     })

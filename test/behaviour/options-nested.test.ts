@@ -67,7 +67,7 @@ describe.each(speakers)('inside a transaction of $name', (outer) => {
       expect(lines.filter((line) => line === 'set transaction read only')).toHaveLength(2)
     })
 
-    test('the isolation level of the transaction is accepted, another refused', async () => {
+    test('the isolation level of the transaction is accepted, any other is refused', async () => {
       await outer.block(app, async () => {
         await outer.note(app, 'a')
         await open(app, { isolationLevel: 'read committed' }, () => outer.note(app, 'b'))
@@ -93,7 +93,7 @@ describe.each(speakers)('inside a transaction of $name', (outer) => {
     })
   })
 
-  test('an option refused inside takes all with it, unless it is caught', async () => {
+  test('an option refused inside rolls back everything, unless the error is caught', async () => {
     const failing = outer.block(app, async () => {
       await outer.note(app, 'a')
       await app.orm.transaction(() => outer.note(app, 'b'), { isolationLevel: 'serializable' })
@@ -158,7 +158,7 @@ test('a setting made in a savepoint holds until the transaction ends', async () 
 describe('defaultIsolationLevel', () => {
   const strict = useApp({ shared: { defaultIsolationLevel: 'serializable' } })
 
-  test('is what an outer transaction without a level counts as', async () => {
+  test('is the level of an outer transaction that has requested none', async () => {
     await strict.orm.transaction(async (tx) => {
       await tx.insert(notes).values({ text: 'a' })
       await strict.shared.transaction(() => tx.insert(notes).values({ text: 'b' }), {

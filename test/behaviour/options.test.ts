@@ -73,7 +73,7 @@ describe.each(openers)('options of $name', ({ open }) => {
     expect(app.transcript.lines()).toEqual([...once, ...once, ...once])
   })
 
-  test('read write, said in so many words', async () => {
+  test('read write, requested explicitly', async () => {
     await open(app, { accessMode: 'read write' }, () => kyselySpeaker.note(app, 'a'))
     expect(await app.rows()).toEqual(['a'])
     expect(app.transcript.lines()).toEqual(['begin read write', 'insert a', 'commit'])
@@ -112,7 +112,7 @@ describe.each(openers)('options of $name', ({ open }) => {
     },
   )
 
-  test('an access mode that is none is refused before any SQL', async () => {
+  test('an unknown access mode is refused before any SQL', async () => {
     const accessMode = 'read only; drop table note' as AccessMode
     const failure = await failureOf(
       Promise.resolve().then(() => open(app, { accessMode }, () => kyselySpeaker.note(app, 'a'))),
@@ -168,29 +168,32 @@ test('SET TRANSACTION before the first statement counts as an option', async () 
   ])
 })
 
-describe.each(['release', 'rollback to'] as const)('SET TRANSACTION in a mark', (end) => {
-  const write = (accessMode: AccessMode) =>
-    app.orm.transaction((tx) => tx.insert(notes).values({ text: 'a' }), { accessMode })
+describe.each(['release', 'rollback to'] as const)(
+  'SET TRANSACTION in a manual savepoint',
+  (end) => {
+    const write = (accessMode: AccessMode) =>
+      app.orm.transaction((tx) => tx.insert(notes).values({ text: 'a' }), { accessMode })
 
-  test(`ends with ${end}`, async () => {
-    const trx = await app.db.startTransaction().execute()
-    const marked = await trx.savepoint('a').execute()
-    await app.shared.within(trx, async () => {
-      await app.pool.query('set transaction read only')
-      expect(await settingsNow()).toBe('read committed, on, off')
-      expect((await failureOf(write('read write'))).name).toBe('TransactionOptionError')
+    test(`ends with ${end}`, async () => {
+      const trx = await app.db.startTransaction().execute()
+      const marked = await trx.savepoint('a').execute()
+      await app.shared.within(trx, async () => {
+        await app.pool.query('set transaction read only')
+        expect(await settingsNow()).toBe('read committed, on, off')
+        expect((await failureOf(write('read write'))).name).toBe('TransactionOptionError')
 
-      if (end === 'release') await marked.releaseSavepoint('a').execute()
-      else await marked.rollbackToSavepoint('a').execute()
-      expect(await settingsNow()).toBe('read committed, off, off')
-      expect(await failureOf(write('read only'))).toMatchObject({ code: '25006' })
-      await write('read write')
+        if (end === 'release') await marked.releaseSavepoint('a').execute()
+        else await marked.rollbackToSavepoint('a').execute()
+        expect(await settingsNow()).toBe('read committed, off, off')
+        expect(await failureOf(write('read only'))).toMatchObject({ code: '25006' })
+        await write('read write')
+      })
+      await trx.commit().execute()
+      expect(await app.rows()).toEqual(['a'])
+      expect(app.transcript.lines().filter((line) => line.startsWith('set'))).toEqual([
+        'set transaction read only',
+        'set transaction read only',
+      ])
     })
-    await trx.commit().execute()
-    expect(await app.rows()).toEqual(['a'])
-    expect(app.transcript.lines().filter((line) => line.startsWith('set'))).toEqual([
-      'set transaction read only',
-      'set transaction read only',
-    ])
-  })
-})
+  },
+)

@@ -13,7 +13,7 @@ describe.each(manners)('$name', (manner) => {
     expect(app.transcript.lines()).toEqual(sentIn(manner, lines))
 
   describe.each(worldsIn(manner))('$name', ({ outer, inner }) => {
-    test('a swallowed error can not commit: TransactionAbortedError with its cause', async () => {
+    test('a swallowed error cannot commit: TransactionAbortedError with its cause', async () => {
       const hooks: string[] = []
       let swallowed: Error | undefined
       const failing = outer.block(app, async () => {
@@ -34,7 +34,7 @@ describe.each(manners)('$name', (manner) => {
       expect(lines.slice(4).join()).toMatch(/^(commit|rollback|commit,rollback)$/)
     })
 
-    test('an error swallowed in a savepoint takes back that savepoint alone', async () => {
+    test('an error swallowed in a savepoint rolls back only that savepoint', async () => {
       await outer.block(app, async () => {
         await outer.note(app, 'a')
         const failing = inner.block(app, async () => {
@@ -102,7 +102,7 @@ describe.each(manners)('$name', (manner) => {
       expectSent(['begin', 'insert a', 'select', 'rollback'])
     })
 
-    test('a statement in an aborted transaction is what PostgreSQL says of it', async () => {
+    test('a statement in an aborted transaction rejects with the error of PostgreSQL', async () => {
       const failing = outer.block(app, async () => {
         await outer.note(app, 'a')
         await failureOf(app.pool.query(FAILING))
@@ -157,7 +157,7 @@ describe('on a pool of one', () => {
   const app = useApp({ pool: { max: 1 } })
 
   describe.each(worlds)('$name: a swallowed error', ({ outer, inner }) => {
-    test('in the outer block is found at COMMIT', async () => {
+    test('in the outer block is detected at COMMIT', async () => {
       const error = await failureOf(
         outer.block(app, async () => {
           await outer.note(app, 'a')
@@ -170,7 +170,7 @@ describe('on a pool of one', () => {
       expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'select', 'commit'])
     })
 
-    test('three deep, swallowed again outside, spares what was written before', async () => {
+    test('at depth 3, swallowed again outside, does not affect earlier writes', async () => {
       await outer.block(app, async () => {
         await outer.note(app, 'a')
         await inner.block(app, async () => {
@@ -226,7 +226,7 @@ describe('brands', () => {
     expect(app.transcript.lines().slice(0, 2)).toEqual(['begin', 'select'])
   })
 
-  test('a controlled transaction learns the truth from its commit', async () => {
+  test('the commit of a controlled transaction rejects with the real outcome', async () => {
     const trx = await app.db.startTransaction().execute()
     await trx.insertInto('note').values({ text: 'a' }).execute()
     await failureOf(trx.insertInto('note').values({ text: 'a' }).execute())

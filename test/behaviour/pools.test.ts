@@ -36,7 +36,7 @@ const ways: readonly { name: string; make: (url: string) => Promise<Plain> }[] =
 ]
 
 describe.each(ways)('$name', ({ make }) => {
-  test('both layers nest on it, and it is as before after dispose()', async () => {
+  test('both layers nest on it, and dispose() restores it', async () => {
     const orm = await make(app.url)
     await withShared(orm, async (shared) => {
       const db = shared.kysely<Schema>()
@@ -108,7 +108,7 @@ describe.each(ways)('$name', ({ make }) => {
   })
 })
 
-describe('the pool is the identity', () => {
+describe('all calls for one pool return the same object', () => {
   test('two Drizzle databases on one pool share one transaction', async () => {
     const second = drizzle({ client: app.pool })
     expect(shareConnection(second)).toBe(app.shared)
@@ -129,7 +129,7 @@ describe('the pool is the identity', () => {
     ])
   })
 
-  test('the extension is applied once, however often it is asked for', async () => {
+  test('the extension is applied once, however often it is called', async () => {
     const again = app.db.extension('shared-connection', { drizzle: app.orm })
     const derived = app.db.withSchema('public').extension('shared-connection')
     expect(again).toBe(app.db)
@@ -144,7 +144,7 @@ describe('the pool is the identity', () => {
     expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'insert b', 'commit'])
   })
 
-  test('to share opens no connection and sends nothing', async () => {
+  test('sharing opens no connection and sends nothing', async () => {
     const orm = drizzle({ client: new Pool({ connectionString: 'postgres://nowhere.invalid/x' }) })
     await withShared(orm, async (shared) => {
       new Kysely({ dialect: new PostgresDialect({ pool: orm.$client }) }).extension(
@@ -173,7 +173,7 @@ describe('clients of the pool', () => {
     expect(app.transcript.events()[1]?.processID).not.toBe(rows[0]?.pid)
   })
 
-  test('a pool of a class of its own is a pool too', async () => {
+  test('a pool of a subclass works, too', async () => {
     class MyPool extends Pool {}
     const orm = drizzle({ client: new MyPool({ connectionString: app.url }) })
     await withShared(orm, async (shared) => {

@@ -38,7 +38,7 @@ describe.each(speakers)('inside a transaction of $name', (outer) => {
     ])
   })
 
-  test.each(['required', 'mandatory'] as const)('%s works in it', async (propagation) => {
+  test.each(['required', 'mandatory'] as const)('%s joins it', async (propagation) => {
     const depth = await outer.block(app, async () => {
       await outer.note(app, 'outer')
       return block(propagation, outer)
@@ -49,7 +49,7 @@ describe.each(speakers)('inside a transaction of $name', (outer) => {
   })
 
   test.each(['required', 'mandatory'] as const)(
-    '%s that fails dooms it, even if the error is caught',
+    '%s that fails makes it rollback-only, even if the error is caught',
     async (propagation) => {
       const failing = outer.block(app, async () => {
         await outer.note(app, 'outer')
@@ -61,13 +61,13 @@ describe.each(speakers)('inside a transaction of $name', (outer) => {
     },
   )
 
-  test('required that fails, uncaught: the error itself comes out', async () => {
+  test('required that fails, uncaught, rejects with the error itself', async () => {
     await expect(outer.block(app, () => block('required', outer, boom))).rejects.toBe(boom)
     expect(await app.rows()).toEqual([])
     expect(app.transcript.lines()).toEqual(['begin', 'insert inner', 'rollback'])
   })
 
-  test('required inside a savepoint dooms that savepoint alone', async () => {
+  test('required inside a savepoint makes only that savepoint rollback-only', async () => {
     await outer.block(app, async () => {
       await outer.note(app, 'outer')
       const failing = outer.block(app, async () => {
@@ -86,7 +86,7 @@ describe.each(speakers)('inside a transaction of $name', (outer) => {
     ])
   })
 
-  test('requires-new is a transaction of its own', async () => {
+  test('requires-new is an independent transaction', async () => {
     const failing = outer.block(app, async () => {
       await outer.note(app, 'outer')
       expect(await block('requires-new', outer)).toBe(1)
@@ -106,7 +106,7 @@ describe.each(speakers)('inside a transaction of $name', (outer) => {
     expect(new Set(app.transcript.events().map(({ connection }) => connection)).size).toBe(2)
   })
 
-  test('requires-new that fails leaves the one around alone', async () => {
+  test('requires-new that fails does not affect the transaction around it', async () => {
     await outer.block(app, async () => {
       await outer.note(app, 'outer')
       await expect(block('requires-new', outer, boom)).rejects.toBe(boom)
@@ -124,7 +124,7 @@ describe.each(speakers)('inside a transaction of $name', (outer) => {
     ])
   })
 
-  test('requires-new lets handles of the outer transaction work in that one', async () => {
+  test('handles of the outer transaction work in that one inside requires-new', async () => {
     await app.orm.transaction(async (tx) => {
       await tx.insert(notes).values({ text: 'outer' })
       await app.shared
@@ -142,7 +142,7 @@ describe.each(speakers)('inside a transaction of $name', (outer) => {
     expect(app.transcript.lines().at(-1)).toBe('commit')
   })
 
-  test('supports works in it, and dooms it', async () => {
+  test('supports joins it, and makes it rollback-only', async () => {
     const failing = outer.block(app, async () => {
       const inside = app.shared.transaction(
         async ({ frame }) => {
@@ -159,7 +159,7 @@ describe.each(speakers)('inside a transaction of $name', (outer) => {
     expect(app.transcript.lines()).toEqual(['begin', 'insert inner', 'rollback'])
   })
 
-  test('not-supported works outside it', async () => {
+  test('not-supported runs outside it', async () => {
     const failing = outer.block(app, async () => {
       await outer.note(app, 'outer')
       await app.shared.transaction(
@@ -190,7 +190,7 @@ describe.each(speakers)('inside a transaction of $name', (outer) => {
 
 describe.each(speakers)('outside a transaction, with $name', (speaker) => {
   test.each(['nested', 'required', 'requires-new'] as const)(
-    '%s opens one',
+    '%s opens a transaction',
     async (propagation) => {
       expect(await block(propagation, speaker)).toBe(1)
       expect(await app.rows()).toEqual(['inner'])
@@ -204,21 +204,24 @@ describe.each(speakers)('outside a transaction, with $name', (speaker) => {
     expect(await app.rows()).toEqual([])
   })
 
-  test.each(['supports', 'not-supported', 'never'] as const)('%s works without', async (wanted) => {
-    const seen = await app.shared.transaction(
-      async ({ frame }) => {
-        await speaker.note(app, 'inner')
-        return [frame, app.shared.inTransaction]
-      },
-      { propagation: wanted },
-    )
-    expect(seen).toEqual([undefined, false])
-    expect(await app.rows()).toEqual(['inner'])
-    expect(app.transcript.lines()).toEqual(['insert inner'])
-  })
+  test.each(['supports', 'not-supported', 'never'] as const)(
+    '%s runs without a transaction',
+    async (wanted) => {
+      const seen = await app.shared.transaction(
+        async ({ frame }) => {
+          await speaker.note(app, 'inner')
+          return [frame, app.shared.inTransaction]
+        },
+        { propagation: wanted },
+      )
+      expect(seen).toEqual([undefined, false])
+      expect(await app.rows()).toEqual(['inner'])
+      expect(app.transcript.lines()).toEqual(['insert inner'])
+    },
+  )
 })
 
-test('a propagation that is none is refused, with the list of those that are', async () => {
+test('an unknown propagation is refused, with the list of the known ones', async () => {
   const propagation = 'sometimes' as 'nested'
   const failure = await failureOf(app.shared.transaction(() => {}, { propagation }))
   expect(failure.name).toBe('InvalidArgumentError')
@@ -227,7 +230,7 @@ test('a propagation that is none is refused, with the list of those that are', a
   expect(await app.rows()).toEqual([])
 })
 
-test('an option that a joined block can not have is refused', async () => {
+test('an option that a joined block cannot have is refused', async () => {
   await app.orm.transaction(async () => {
     const modes = [{ isolationLevel: 'serializable' }, { accessMode: 'read only' }] as const
     for (const mode of modes) {

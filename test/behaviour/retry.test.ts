@@ -42,7 +42,7 @@ describe.each(speakers)('retry of a transaction in which $name works', (speaker)
     expect(await app.rows()).toEqual(['run 3'])
   })
 
-  test('finds it under a block inside that failed, and behind an error that was swallowed', async () => {
+  test("finds the conflict in the causes of a nested block's error and of a swallowed error", async () => {
     let runs = 0
     await app.shared.transaction(
       async () => {
@@ -96,7 +96,7 @@ describe('retry', () => {
     expect(runs).toBe(1)
   })
 
-  test('never does again what has committed, though a hook of it met a conflict', async () => {
+  test('never repeats a transaction that has committed, though a hook of it met a conflict', async () => {
     const failure = await failureOf(
       app.shared.transaction(
         async () => {
@@ -112,7 +112,7 @@ describe('retry', () => {
     expect(await app.rows()).toEqual(['a'])
   })
 
-  test('never does again what may have committed', async () => {
+  test('never repeats a transaction that may have committed', async () => {
     await app.observer.query(`
       create function nap() returns trigger language plpgsql as $$
         begin perform pg_sleep(30); return null; end $$;
@@ -134,7 +134,7 @@ describe('retry', () => {
     expect(await app.rows()).toEqual([])
   })
 
-  test('has fresh hooks each time, and tells those of each try how it went', async () => {
+  test('has new hooks each time, and runs those of each attempt with its outcome', async () => {
     const told: string[] = []
     await app.shared.transaction(
       async () => {
@@ -149,7 +149,7 @@ describe('retry', () => {
     expect(told).toEqual(['rollback 1', 'rollback 2', 'commit 3'])
   })
 
-  test('tells onRetry outside the transaction, and waits for it', async () => {
+  test('calls onRetry outside the transaction, and waits for it', async () => {
     const told: unknown[] = []
     await app.shared.transaction(
       async () => {
@@ -201,7 +201,7 @@ describe('retry', () => {
     expect(app.transcript.lines()).toEqual([])
   })
 
-  test('is that of a transaction of its own inside another', async () => {
+  test('is possible for an independent transaction inside another', async () => {
     await app.orm.transaction(async () => {
       await speakers[0].note(app, 'outer')
       await app.shared.transaction(

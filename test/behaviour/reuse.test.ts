@@ -133,7 +133,7 @@ const doors: readonly Door[] = [
 ]
 
 describe.each(speakers)('in a transaction of $name', (speaker) => {
-  test.each(doors)('$name goes over its connection', async ({ name, count }) => {
+  test.each(doors)('$name uses its connection', async ({ name, count }) => {
     await speaker.block(app, async () => {
       await speaker.note(app, 'a')
       expect(await count(app)).toBe(1)
@@ -158,7 +158,7 @@ describe.each(speakers)('in a transaction of $name', (speaker) => {
 
 describe('outside a transaction', () => {
   test.each(doors.filter(({ name }) => !name.includes('with a callback')))(
-    '$name is one statement, and the client goes back',
+    '$name is one statement, and the client is released',
     async ({ name, count }) => {
       await app.observer.query(`insert into note (text) values ('a')`)
       expect(await count(app)).toBe(1)
@@ -170,7 +170,7 @@ describe('outside a transaction', () => {
     },
   )
 
-  test('a session can be kept without a transaction', async () => {
+  test('a session can be used repeatedly without a transaction', async () => {
     const seen = await app.db.connection().execute(async (one) => {
       await sql`select set_config('app.x', 'kept', false)`.execute(one)
       await one.insertInto('note').values({ text: 'a' }).execute()
@@ -185,7 +185,7 @@ describe('outside a transaction', () => {
   })
 })
 
-test('an advisory lock that one layer takes, the other gives back', async () => {
+test('one layer can release an advisory lock of the other', async () => {
   await app.orm.transaction(async (tx) => {
     await sql`select pg_advisory_lock(7)`.execute(app.db)
     const { rows } = await tx.execute(text.raw('select pg_advisory_unlock(7) as unlocked'))
@@ -196,7 +196,7 @@ test('an advisory lock that one layer takes, the other gives back', async () => 
   expect(await app.rows()).toEqual(['a'])
 })
 
-test('both layers and the pool have the same backend', async () => {
+test('both layers and the pool use the same backend', async () => {
   const pid = 'select pg_backend_pid() as pid'
   await app.orm.transaction(async (tx) => {
     const [one] = (await tx.execute<{ pid: number }>(text.raw(pid))).rows

@@ -21,7 +21,7 @@ test('new Rollback(value) resolves with the value', async () => {
   expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'rollback'])
 })
 
-test('in a savepoint it takes back the savepoint alone', async () => {
+test('in a savepoint it rolls back only the savepoint', async () => {
   await app.orm.transaction(async (tx) => {
     await tx.insert(notes).values({ text: 'a' })
     await app.shared.transaction(async () => {
@@ -41,7 +41,7 @@ test('in a savepoint it takes back the savepoint alone', async () => {
 })
 
 test.each([drizzleSpeaker, kyselySpeaker])(
-  'in a block of $name with none of the bridge around it reaches the caller',
+  'in a block of $name without a block of the bridge around it reaches the caller',
   async (speaker) => {
     const failing = speaker.block(app, async () => {
       await speaker.note(app, 'a')
@@ -71,7 +71,7 @@ test("tx.rollback() rejects with Drizzle's error, through every block around", a
   ])
 })
 
-test('rollbackOnExit() keeps the value', async () => {
+test('rollbackOnExit() resolves with the value', async () => {
   const value = await app.shared.transaction(async ({ tx, frame }) => {
     await tx.insert(notes).values({ text: 'a' })
     frame.rollbackOnExit()
@@ -97,7 +97,7 @@ test.each(speakers)('rollbackOnExit() on a frame that $name holds', async (speak
   expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'insert b', 'rollback'])
 })
 
-test('rollbackOnExit() of a savepoint leaves the rest', async () => {
+test('rollbackOnExit() of a savepoint does not affect the rest', async () => {
   await app.db.transaction().execute(async (trx) => {
     await trx.insertInto('note').values({ text: 'a' }).execute()
     const inner = await app.shared.transaction(async (context) => {
@@ -138,7 +138,7 @@ test('rollbackOnExit() of the frame of an outer handle', async () => {
   ])
 })
 
-test('rollbackOnExit() with an error: the error', async () => {
+test('rollbackOnExit() with an error rejects with the error', async () => {
   const boom = new Error('boom')
   const failing = app.shared.transaction(async ({ tx, frame }) => {
     await tx.insert(notes).values({ text: 'a' })
@@ -150,7 +150,7 @@ test('rollbackOnExit() with an error: the error', async () => {
   expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'rollback'])
 })
 
-test('an error in beforeCommit() rolls back, and the connection is as good as new', async () => {
+test('an error in beforeCommit() rolls back, and the connection can be used again', async () => {
   const boom = new Error('boom')
   const failing = app.orm.transaction(async (tx) => {
     await tx.insert(notes).values({ text: 'a' })

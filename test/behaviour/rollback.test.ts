@@ -10,7 +10,7 @@ describe.each(manners)('$name', (manner) => {
     expect(app.transcript.lines()).toEqual(sentIn(manner, lines))
 
   describe.each(speakers)('a block of $name', (speaker) => {
-    test('that throws is rolled back, and rejects with the very error', async () => {
+    test('that throws is rolled back, and rejects with the same error', async () => {
       const boom = new Error('boom')
       const failing = speaker.block(app, async () => {
         await speaker.note(app, 'a')
@@ -21,7 +21,7 @@ describe.each(manners)('$name', (manner) => {
       expectSent(['begin', 'insert a', 'rollback'])
     })
 
-    test('that throws something that is no error rejects with just that', async () => {
+    test('that throws a value that is no Error rejects with that value', async () => {
       const failing = speaker.block(app, async () => {
         await speaker.note(app, 'a')
         // eslint-disable-next-line typescript/only-throw-error -- programs do
@@ -55,7 +55,7 @@ describe.each(manners)('$name', (manner) => {
       expectSent(['begin', 'insert a', 'insert a', 'rollback'])
     })
 
-    test('inside shared.transaction(), which takes a Rollback of any layer', async () => {
+    test('inside shared.transaction(), which handles a Rollback from any layer', async () => {
       const value = await app.shared.transaction(async () => {
         await speaker.note(app, 'a')
         await speaker.block(app, async () => {

@@ -15,7 +15,7 @@ const linesOfBoth = (): string[] =>
     .map((event, at) => `${event.database}: ${one.transcript.lines()[at] ?? ''}`)
 
 describe.each(worlds)('$name', ({ outer, inner }) => {
-  test('a transaction for each is open at once, and neither disturbs the other', async () => {
+  test('a transaction of each is open at the same time, and neither affects the other', async () => {
     await outer.block(one, async () => {
       await outer.note(one, 'a')
       await inner.block(two, async () => {
@@ -69,7 +69,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
     ])
   })
 
-  test('a failure takes back what it runs through, and nothing else', async () => {
+  test('a failure rolls back the blocks that it passes through, and no others', async () => {
     const boom = new Error('boom')
     const failing = outer.block(one, async () => {
       await outer.note(one, 'a')
@@ -138,7 +138,7 @@ test('side by side, some of each', async () => {
   expect(linesOfBoth().filter((line) => line.endsWith('commit'))).toHaveLength(4)
 })
 
-test('a handle of one is no handle of the other', async () => {
+test('a handle of one database is refused by the other', async () => {
   await one.orm.transaction(async (tx) => {
     expect(() => two.shared.of(tx)).toThrow(/handle of this database/)
     expect((await failureOf(two.shared.within(tx, () => {}))).name).toBe('InvalidArgumentError')
@@ -148,7 +148,7 @@ test('a handle of one is no handle of the other', async () => {
   expect(linesOfBoth()).toEqual(['one: begin', 'one: insert a', 'one: commit'])
 })
 
-test('extension() without saying which lists them', () => {
+test('extension() without a choice lists them', () => {
   const db = new Kysely({ dialect: new PostgresDialect({ pool: one.pool }) })
   expect(() => db.extension('shared-connection')).toThrow(AmbiguousDatabaseError)
   expect(() => db.extension('shared-connection')).toThrow(/one, two/)

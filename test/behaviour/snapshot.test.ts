@@ -49,7 +49,7 @@ describe('a snapshot in a savepoint', () => {
   })
 })
 
-test('a transaction can take a snapshot over at its start', async () => {
+test('a transaction can import a snapshot at its start', async () => {
   await app.orm.insert(notes).values({ text: 'before' })
   const holder = await app.observer.connect()
   try {

@@ -10,7 +10,7 @@ describe.each(manners.slice(0, 2))('$name', (manner) => {
   const inTransaction = (): boolean[] => [app.shared.inTransaction, app.db.inTransaction]
 
   describe.each(worldsIn(manner))('$name', ({ outer, inner }) => {
-    test('inTransaction is true inside, and false again after', async () => {
+    test('inTransaction is true inside, and false afterwards', async () => {
       const seen: unknown[] = []
       const look = (): void => void seen.push(...inTransaction())
       look()
@@ -38,7 +38,7 @@ describe.each(manners.slice(0, 2))('$name', (manner) => {
       )
     })
 
-    test('current tells of every frame, the same through both layers', async () => {
+    test('current contains every frame, and is the same through both layers', async () => {
       expect(app.shared.current).toBeUndefined()
       await outer.block(app, async () => {
         const root = app.shared.current
@@ -69,7 +69,7 @@ describe.each(manners.slice(0, 2))('$name', (manner) => {
 describe('frames', () => {
   const app = useApp()
 
-  test('a frame that committed says so', async () => {
+  test('the state of a frame that has committed is committed', async () => {
     let outer: TransactionFrame | undefined
     let inner: TransactionFrame | undefined
     await app.shared.transaction(async ({ tx, frame }) => {
@@ -94,33 +94,36 @@ describe('frames', () => {
     ])
   })
 
-  test.each(speakers)('a frame tells how it ended, also when $name holds it', async (speaker) => {
-    const frames: TransactionFrame[] = []
-    const end = (error?: Error) =>
-      speaker.block(app, async () => {
-        // a block that joins is in the frame that is there
-        await app.shared.transaction(({ frame }) => void frames.push(frame), {
-          propagation: 'required',
+  test.each(speakers)(
+    'the state of a frame is its outcome, also when $name holds it',
+    async (speaker) => {
+      const frames: TransactionFrame[] = []
+      const end = (error?: Error) =>
+        speaker.block(app, async () => {
+          // a block that joins is in the frame that is there
+          await app.shared.transaction(({ frame }) => void frames.push(frame), {
+            propagation: 'required',
+          })
+          await speaker.note(app, 'a')
+          if (error) throw error
         })
-        await speaker.note(app, 'a')
-        if (error) throw error
-      })
-    await end()
-    await expect(end(new Error('boom'))).rejects.toThrow()
-    expect(frames.map(({ state, layer }) => [state, layer])).toEqual([
-      ['committed', speaker.name],
-      ['rolled-back', speaker.name],
-    ])
-    expect(await app.rows()).toEqual(['a'])
-    expect(app.transcript.lines()).toEqual([
-      'begin',
-      'insert a',
-      'commit',
-      'begin',
-      'insert a',
-      'rollback',
-    ])
-  })
+      await end()
+      await expect(end(new Error('boom'))).rejects.toThrow()
+      expect(frames.map(({ state, layer }) => [state, layer])).toEqual([
+        ['committed', speaker.name],
+        ['rolled-back', speaker.name],
+      ])
+      expect(await app.rows()).toEqual(['a'])
+      expect(app.transcript.lines()).toEqual([
+        'begin',
+        'insert a',
+        'commit',
+        'begin',
+        'insert a',
+        'rollback',
+      ])
+    },
+  )
 
   test('a released frame is rolled back when the one around it is', async () => {
     let inner: TransactionFrame | undefined
@@ -154,7 +157,7 @@ describe('frames', () => {
     expect(app.transcript.lines()).toEqual(['begin', 'savepoint sp1', 'insert a', 'commit'])
   })
 
-  test('handles kept past the end are refused, and nothing falls back to the pool', async () => {
+  test('handles are refused after the end, and nothing falls back to the pool', async () => {
     const kept = await app.shared.transaction(async ({ tx, trx, frame }) => {
       await tx.insert(notes).values({ text: 'a' })
       return { tx, trx: trx.withTables<Pick<Schema, 'note'>>(), frame }
@@ -189,7 +192,7 @@ describe('frames', () => {
     expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'commit'])
   })
 
-  test('while COMMIT is on its way nothing new enters', async () => {
+  test('no statement enters while COMMIT is in flight', async () => {
     const kept: Promise<unknown>[] = []
     const done = app.orm.transaction(async (tx) => {
       await tx.insert(notes).values({ text: 'a' })
@@ -203,7 +206,7 @@ describe('frames', () => {
     expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'commit'])
   })
 
-  test('to ask costs no client', async () => {
+  test('reading the state acquires no client', async () => {
     const before = app.pool.totalCount
     await app.db.afterRollback(() => {})
     expect([app.shared.inTransaction, app.shared.current, app.db.inTransaction]).toEqual([

@@ -40,7 +40,7 @@ test('a stream that is left early closes its portal', async () => {
   expect(open).toEqual([])
 })
 
-test('data-modifying statements stream too', async () => {
+test('data-modifying statements can be streamed, too', async () => {
   await seed(5)
   const gone: string[] = []
   await app.db.transaction().execute(async (trx) => {
@@ -82,7 +82,7 @@ test('a failing stream aborts like any other statement', async () => {
   ).rejects.toMatchObject({ name: 'TransactionAbortedError', cause: { code: '22P02' } })
 })
 
-test('outside a transaction a stream is as Kysely does it', async () => {
+test('outside a transaction a stream works as in stock Kysely', async () => {
   await seed(5)
   const rows = await all(app.db.selectFrom('note').select('text').stream(2))
   expect(rows).toHaveLength(5)

@@ -120,12 +120,12 @@ describe.each(manners)('$name', (manner) => {
     return seen
   }
 
-  test('the layers see different things, which is why it matters', () => {
+  test('the layers see different types, so it matters', () => {
     expect(alone['Kysely']).not.toEqual(alone['Drizzle, raw'])
     expect(alone['Kysely']).toEqual(alone['pg'])
   })
 
-  test('each sees what it sees alone, mixed in one transaction, in any order', async () => {
+  test('each layer sees its usual types, mixed in one transaction, in any order', async () => {
     await app.orm.transaction(async () => {
       expect(await seeAll()).toEqual(alone)
       await app.db.transaction().execute(async () => {
@@ -138,7 +138,7 @@ describe.each(manners)('$name', (manner) => {
     expect(await app.rows()).toEqual([])
   })
 
-  test('also together in one Promise.all, and as the statement that brings BEGIN', async () => {
+  test('the same is true in one Promise.all, and for the statement that BEGIN is piggybacked on', async () => {
     for (const { name, rows } of views) {
       await app.db.transaction().execute(async () => {
         expect(await rows(trio()), name).toEqual(alone[name])
@@ -150,7 +150,7 @@ describe.each(manners)('$name', (manner) => {
     expect(await app.rows()).toEqual([])
   })
 
-  test('statements with names see what they see alone', async () => {
+  test('named statements see their usual types', async () => {
     await app.orm.transaction(async () => {
       for (const { name, rows } of namedViews) {
         expect(await rows(trio()), name).toEqual(alone[name])
@@ -161,7 +161,7 @@ describe.each(manners)('$name', (manner) => {
     expect(await app.rows()).toEqual([])
   })
 
-  test('also after a statement that failed, and outside transactions', async () => {
+  test('the same is true after a statement that failed, and outside transactions', async () => {
     expect(await seeAll()).toEqual(alone)
     await app.orm.transaction(async (tx) => {
       for (const failing of [
@@ -179,7 +179,7 @@ describe.each(manners)('$name', (manner) => {
     expect(await app.rows()).toEqual([])
   })
 
-  test('what the whole program has set stays as it was', async () => {
+  test('type parsers of the whole program do not change', async () => {
     const parsers = () => Object.values(types.builtins).map((oid) => types.getTypeParser(oid))
     const before = parsers()
     await app.orm.transaction(() => seeAll())

@@ -7,7 +7,7 @@ const app = useApp()
 const INSERT = 'insert into note (text) values ($1)'
 
 describe.each(speakers)('withClient() in a transaction of $name', (speaker) => {
-  test('what is held back is sent before the client is given', async () => {
+  test('deferred commands are sent before the callback gets the client', async () => {
     await speaker.block(app, async () => {
       await app.shared.withClient(async (client) => {
         const { rows } = await client.query(`select now() = statement_timestamp() as autocommit`)
@@ -43,7 +43,7 @@ describe.each(speakers)('withClient() in a transaction of $name', (speaker) => {
 })
 
 test.each([undefined, null, 0, 'boom', new Error('boom')])(
-  'what it throws is told: %s',
+  'it rejects with the value that the callback throws: %s',
   async (reason) => {
     const fn = (): never => {
       throw reason
@@ -86,7 +86,7 @@ test('statements of others wait until the client is free', async () => {
   expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'insert c', 'commit'])
 })
 
-test('withClient() inside withClient() gives the same client', async () => {
+test('withClient() inside withClient() passes the same client', async () => {
   await app.orm.transaction(async (tx) => {
     await tx.insert(notes).values({ text: 'a' })
     const same = await app.shared.withClient((client) =>
@@ -115,7 +115,7 @@ test('a statement inside withClient() is refused, since it would wait for ever',
   expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'commit'])
 })
 
-test('a transaction that withClient() has ended is an error that says so', async () => {
+test('a transaction that withClient() has ended is a TransactionDriftError', async () => {
   const failing = app.orm.transaction(async (tx) => {
     await tx.insert(notes).values({ text: 'a' })
     await app.shared.withClient((client) => client.query('rollback'))
@@ -126,7 +126,7 @@ test('a transaction that withClient() has ended is an error that says so', async
   expect(app.transcript.lines()).toEqual(['begin', 'insert a'])
 })
 
-test('a transaction that withClient() has left open is an error, and is not kept', async () => {
+test('a transaction that withClient() has left open is an error, and is rolled back', async () => {
   const failing = app.shared.withClient(async (client) => {
     await client.query('begin')
     await client.query(INSERT, ['a'])

@@ -35,7 +35,7 @@ afterAll(async () => {
   await made.pool.end()
 })
 
-test('a handle outside its scope neither asks the cache nor fills it', async () => {
+test('a handle outside its scope neither reads nor fills the cache', async () => {
   const { db, orm, shared, texts } = made
   const trx = await db.startTransaction().execute()
   await trx.insertInto('note').values({ text: 'a' }).execute()
@@ -56,7 +56,7 @@ const writes: readonly [string, Write][] = [
 ]
 
 test.each(writes)(
-  'what it has written, %s, is forgotten after COMMIT, not before',
+  'the tables that it has written to, %s, are invalidated after COMMIT, not before',
   async (_, write) => {
     const { db, orm, shared, texts } = made
     const trx = await db.startTransaction().execute()

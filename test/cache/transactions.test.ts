@@ -9,7 +9,7 @@ const boom = new Error('boom')
 describe.each(['all', 'explicit'] as const)('with the strategy %s', (strategy) => {
   const app = useCachedApp(strategy)
 
-  test('the cache works as ever outside a transaction', async () => {
+  test('the cache works as usual outside a transaction', async () => {
     await app.orm.insert(notes).values({ text: 'a' })
     expect(await app.cached()).toEqual(['a'])
     expect(await app.cached()).toEqual(['a'])
@@ -21,7 +21,7 @@ describe.each(['all', 'explicit'] as const)('with the strategy %s', (strategy) =
   })
 
   describe.each(speakers)('a transaction of $name', (speaker) => {
-    test('neither asks the cache nor fills it', async () => {
+    test('neither reads nor fills the cache', async () => {
       await app.observer.query("insert into note (text) values ('a')")
       await app.warm()
       await app.observer.query("insert into note (text) values ('behind its back')")
@@ -67,7 +67,7 @@ describe.each(['all', 'explicit'] as const)('with the strategy %s', (strategy) =
       expect(await app.rows()).toEqual(['a'])
     })
 
-    test('is forgotten about after COMMIT, not before', async () => {
+    test('is invalidated after COMMIT, not before', async () => {
       await app.warm()
       let committed: string[] = []
       app.cache.onForget = async () => {
@@ -81,7 +81,7 @@ describe.each(['all', 'explicit'] as const)('with the strategy %s', (strategy) =
       expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'commit'])
     })
 
-    test('has forgotten what was written when its own hooks run', async () => {
+    test('has invalidated its tables when its hooks run', async () => {
       await app.warm()
       const seen: string[][] = []
       await speaker.block(app, async () => {
@@ -93,7 +93,7 @@ describe.each(['all', 'explicit'] as const)('with the strategy %s', (strategy) =
       expect(await app.rows()).toEqual(['a'])
     })
 
-    test('that only reads makes the cache forget nothing', async () => {
+    test('that only reads invalidates nothing', async () => {
       await app.warm()
       await speaker.block(app, async () => {
         await app.cached()
@@ -138,7 +138,7 @@ describe.each(['all', 'explicit'] as const)('with the strategy %s', (strategy) =
   })
 
   describe.each(worlds)('$name', ({ outer, inner }) => {
-    test('what both layers wrote is forgotten once, after the outermost commit', async () => {
+    test('the tables that both layers wrote to are invalidated once, after the outermost commit', async () => {
       await app.observer.query("insert into note (text) values ('a')")
       await app.warm()
       await outer.block(app, async () => {

@@ -215,7 +215,7 @@ describe('what only reads', () => {
   })
 })
 
-test('a write that fails makes no difference to what is served', async () => {
+test('a write that fails does not change the results', async () => {
   await app.observer.query("insert into note (text) values ('a')")
   await app.warm()
   await expect(app.db.insertInto('note').values({ text: 'a' }).execute()).rejects.toThrow(
@@ -236,7 +236,7 @@ describe('a cache that fails', () => {
   // what Drizzle has built it tells its cache of itself, and of what that throws
   const ours = writes.filter(({ name }) => name !== 'an insert of Drizzle')
 
-  test.each(ours)('is told of behind $name, which is done', async ({ run }) => {
+  test.each(ours)('rejects $name, which is committed', async ({ run }) => {
     await app.warm()
     app.cache.onForget = () => Promise.reject(down)
     expect(await failureOf(run(app))).toEqual(told)
@@ -244,7 +244,7 @@ describe('a cache that fails', () => {
     expect(await app.rows()).toEqual(['w'])
   })
 
-  test.each(ours)('is told of to onHookError behind $name, which resolves', async ({ run }) => {
+  test.each(ours)('is reported to onHookError, and $name resolves', async ({ run }) => {
     await taking.warm()
     taking.cache.onForget = () => Promise.reject(down)
     taken = []
@@ -255,7 +255,7 @@ describe('a cache that fails', () => {
   })
 })
 
-test('a cached result is not changed by who got it', async () => {
+test('a cached result does not change when the program changes its copy', async () => {
   await app.observer.query("insert into note (text) values ('a')")
   const query = () => app.orm.select({ text: notes.text }).from(notes)
   const first = await query()
@@ -266,7 +266,7 @@ test('a cached result is not changed by who got it', async () => {
   expect(await app.rows()).toEqual(['a'])
 })
 
-test('other values are another query', async () => {
+test('a query with other values is another query', async () => {
   await app.observer.query("insert into note (text) values ('a'), ('b')")
   const query = (text: string) =>
     app.orm

@@ -14,10 +14,10 @@ function deep<T>(depth: number, fn: () => T): T {
   return depth === 0 ? fn() : deep(depth - 1, fn)
 }
 
-describe('an origin', () => {
+describe('a call site', () => {
   const begin = () => callSiteAbove(0)
 
-  test('tells the lines where it was asked for, but not many', () => {
+  test('has the lines of the call, but only a few', () => {
     Error.stackTraceLimit = 10
     const lines = linesOf(deep(20, begin)).split('\n')
     expect(lines).toHaveLength(4)
@@ -26,27 +26,27 @@ describe('an origin', () => {
     expect(Error.stackTraceLimit).toBe(10)
   })
 
-  test('tells more to who has asked for more', () => {
+  test('has more lines if the program has raised the limit', () => {
     Error.stackTraceLimit = 15
     expect(linesOf(deep(20, begin)).split('\n')).toHaveLength(15)
     expect(linesOf(deep(50, callSiteHere)).split('\n')).toHaveLength(15)
     expect(Error.stackTraceLimit).toBe(15)
   })
 
-  test('tells nothing where a program wants no traces', () => {
+  test('has no lines if the program wants no stack traces', () => {
     Error.stackTraceLimit = 0
     expect(linesOf(begin())).toBe('')
     expect(Error.stackTraceLimit).toBe(0)
   })
 
-  test('leaves a program alone that has frozen the limit', () => {
+  test('works in a program that has frozen the limit', () => {
     Object.defineProperty(Error, 'stackTraceLimit', { value: 2, writable: false })
     expect(linesOf(deep(20, begin)).split('\n')).toHaveLength(2)
     expect(linesOf(deep(20, callSiteHere)).split('\n')).toHaveLength(2)
     expect(Error.stackTraceLimit).toBe(2)
   })
 
-  test('leaves a program alone that has no limit', () => {
+  test('works in a program that has no limit', () => {
     Reflect.deleteProperty(Error, 'stackTraceLimit')
     expect(linesOf(begin())).toBe('')
     expect('stackTraceLimit' in Error).toBe(false)

@@ -31,7 +31,7 @@ describe('a command without values', () => {
     expect(encoded(text)).toEqual(asPg(text))
   })
 
-  test('is encoded once, but not kept for ever', () => {
+  test('is encoded once, but not cached for ever', () => {
     expect(encoded('begin')).toBe(encoded('begin'))
     const names = Array.from({ length: 200 }, (_, at) => `savepoint "${at}"`)
     for (const text of names) encoded(text)

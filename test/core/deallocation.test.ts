@@ -17,7 +17,7 @@ describe('deallocations', () => {
   })
 
   test.each(['discard plans', 'discard temp', 'deallocate', 'select 1', '', 'discard'])(
-    'of %j is nothing',
+    'of %j are none',
     (text) => {
       expect(deallocations(text)).toEqual([])
     },

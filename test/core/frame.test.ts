@@ -8,7 +8,7 @@ beforeEach(() => {
 })
 
 describe('a frame', () => {
-  test('is inside itself and what is around it, and nothing else', () => {
+  test('is inside itself and the frames around it, and no others', () => {
     const root = stack.push(scoped)
     const first = stack.push(block('a'))
     const second = stack.push(block('b'))
@@ -24,7 +24,7 @@ describe('a frame', () => {
     expect(second.isInside(first)).toBe(true)
   })
 
-  test('has the modes of what is around it, unless it has its own', () => {
+  test('has the modes of its parent, unless it has its own', () => {
     stack.push({ ...scoped, modes: { isolationLevel: 'serializable', deferrable: true } })
     const inner = stack.push({ ...block('a'), modes: { accessMode: 'read only' } })
     expect(inner.modes).toEqual({
@@ -53,7 +53,7 @@ describe('a frame', () => {
     expect(inner.finalState).toBe(finalState)
   })
 
-  test('keeps the first error that aborted it, and none once it has ended', () => {
+  test('records the first error that aborted it, and none after its end', () => {
     const root = stack.push(scoped)
     root.abort('first')
     root.abort('second')
@@ -71,14 +71,14 @@ describe('a frame', () => {
     expect(root).toMatchObject({ state: 'ending', failure: 'error' })
   })
 
-  test('shows that it is ending while COMMIT is on its way', () => {
+  test('is ending while COMMIT is in flight', () => {
     const root = stack.push(scoped)
     root.transition('end')
     root.transition('commit')
     expect(root).toMatchObject({ phase: 'committing', state: 'ending', ended: false })
   })
 
-  test('is rolled back for the first block that failed in it, rather than on request', () => {
+  test('is rolled back because of the first block that failed in it, rather than on request', () => {
     const root = stack.push(scoped)
     root.rollbackOnly = 'requested'
     root.markRollbackOnly('first')
@@ -86,7 +86,7 @@ describe('a frame', () => {
     expect(root.rollbackOnly).toEqual({ cause: 'first' })
   })
 
-  test('starts again after ROLLBACK TO, with the modes of what is around it', () => {
+  test('starts again after ROLLBACK TO, with the modes of its parent', () => {
     stack.push({ ...scoped, modes: { isolationLevel: 'serializable' } })
     const inner = stack.push({ ...block('a'), modes: { accessMode: 'read only' } })
     inner.abort('error')

@@ -39,7 +39,7 @@ describe('a list of hooks', () => {
     }
   })
 
-  test('gives hooks of a kind once, and keeps the others', () => {
+  test('returns hooks of a kind once, and retains the others', () => {
     const { list } = listOfAll()
     expect(list.take('before-commit')).toHaveLength(2)
     expect(list.take('before-commit')).toEqual([])
@@ -50,7 +50,7 @@ describe('a list of hooks', () => {
     ])
   })
 
-  test('keeps two of the same function', () => {
+  test('can contain the same function twice', () => {
     const list = new HookList()
     const same = hook('after-commit')
     list.add(same)
@@ -58,7 +58,7 @@ describe('a list of hooks', () => {
     expect(list.takeDue('committed')).toEqual([same, same])
   })
 
-  test('moved goes to the end of the other, in order, and is empty', () => {
+  test('that is moved is appended to the other, in order, and is then empty', () => {
     const parent = new HookList()
     const child = new HookList()
     const [a, b, c, d] = ['a', 'b', 'c', 'd'].map(() => hook('after-commit'))
@@ -73,7 +73,7 @@ describe('a list of hooks', () => {
     for (const [index, each] of [a, b, c, d].entries()) expect(due[index]).toBe(each)
   })
 
-  test('puts what the bridge itself does in front', () => {
+  test('runs hooks of the bridge first', () => {
     const list = new HookList()
     const users = hook('after-commit')
     const own = hook('after-commit')
@@ -86,7 +86,7 @@ describe('a list of hooks', () => {
 })
 
 describe('runHooks', () => {
-  test('runs one after the other, and gives the errors back in order', async () => {
+  test('runs one after the other, and returns the errors in order', async () => {
     const ran: string[] = []
     const errors = await runEach(
       [
@@ -108,7 +108,7 @@ describe('runHooks', () => {
     expect(errors).toEqual([new Error('first'), new Error('second')])
   })
 
-  test('tells each where it stands and how it ended', async () => {
+  test('passes the scope and the outcome to each', async () => {
     const link = new Scope(undefined, {}, 'block')
     const seen: unknown[] = []
     const spy = hook('after-completion', (...args) => void seen.push(...args))
@@ -116,7 +116,7 @@ describe('runHooks', () => {
     expect(seen).toEqual([link, 'unknown', link, 'unknown'])
   })
 
-  test('of none has no error', async () => {
+  test('that is empty has no errors', async () => {
     expect(await runEach([], undefined, 'committed')).toEqual([])
   })
 })

@@ -26,7 +26,7 @@ const every: TransactionModes[] = [undefined, ...ISOLATION_LEVELS].flatMap((isol
 )
 
 describe('modes', () => {
-  test('of every kind are taken, and come back from the SQL that they make', () => {
+  test('of every kind are accepted, and can be read back from their SQL', () => {
     expect(every).toHaveLength(45)
     for (const modes of every) {
       checkModes(modes)
@@ -51,7 +51,7 @@ describe('modes', () => {
     expect(() => checkModes(modes as TransactionModes)).toThrow(TransactionOptionError)
   })
 
-  test('that are refused are named with what is allowed', () => {
+  test('that are refused are named in the error, with the allowed values', () => {
     expect(() => checkModes({ isolationLevel: 'chaos' } as never)).toThrow(
       /"chaos".*read uncommitted, read committed, repeatable read, serializable/,
     )
@@ -98,7 +98,7 @@ describe('a savepoint', () => {
     expect(() => inside(outer, asked)).toThrow(TransactionOptionError)
   })
 
-  test('is compared with the default level where the outer has none', () => {
+  test('is compared with the default level if the outer transaction has none', () => {
     expect(inside({}, { isolationLevel: 'serializable' }, 'serializable')).toBeUndefined()
     expect(() => inside({}, { isolationLevel: 'read committed' }, 'serializable')).toThrow(
       TransactionOptionError,

@@ -18,7 +18,7 @@ function nested() {
 }
 
 describe.each(KINDS)('%s', (kind: HookKind) => {
-  test('belongs to the frame that is given', async () => {
+  test('belongs to the given frame', async () => {
     const { root, inner } = nested()
     await registerHook(
       kind,
@@ -47,7 +47,7 @@ describe.each(KINDS)('%s', (kind: HookKind) => {
     expect(inner.hooks.take(kind)).toHaveLength(0)
   })
 
-  test('is told the outcome, and stands where it is told to', async () => {
+  test('is called with the outcome, in the given scope', async () => {
     const { inner } = nested()
     const seen: unknown[] = []
     await registerHook(
@@ -60,7 +60,7 @@ describe.each(KINDS)('%s', (kind: HookKind) => {
     expect(seen).toEqual(['unknown', link])
   })
 
-  test('awaits what its function gives where it is told to stand', async () => {
+  test('awaits the result of its function in the given scope', async () => {
     const { inner } = nested()
     const link = new Scope(undefined, {}, 'block')
     let stood: unknown
@@ -97,7 +97,7 @@ describe.each(KINDS)('%s', (kind: HookKind) => {
     },
   )
 
-  test('is taken on a frame that is aborted: it will be rolled back', async () => {
+  test('is accepted on an aborted frame, which will be rolled back', async () => {
     const { inner } = nested()
     inner.abort(new Error('boom'))
     await registerHook(
@@ -108,8 +108,8 @@ describe.each(KINDS)('%s', (kind: HookKind) => {
     expect(inner.hooks.take(kind)).toHaveLength(1)
   })
 
-  test('is refused before the frame is asked for, if it is no function', async () => {
-    const asked = () => expect.unreachable('the frame was asked for')
+  test('is refused before the frame is looked up, if it is no function', async () => {
+    const asked = () => expect.unreachable('the frame was looked up')
     const refused = registerHook(kind, 'text' as never, asked)
     await expect(refused).rejects.toBeInstanceOf(InvalidArgumentError)
   })

@@ -48,7 +48,7 @@ describe('word', () => {
     expect(words(text)).toEqual(expected)
   })
 
-  test('takes nothing where something else stands', () => {
+  test('takes nothing if something else comes next', () => {
     const scanner = new Scanner('"x" y')
     expect(scanner.word()).toBe('')
     expect(scanner.name()).toBe('x')
@@ -79,7 +79,7 @@ describe('name', () => {
 })
 
 describe('take, next and done', () => {
-  test('leave blanks and comments out', () => {
+  test('skip blanks and comments', () => {
     const scanner = new Scanner(' /* x */ , -- y\n ;')
     expect(scanner.next).toBe(',')
     expect(scanner.take(';')).toBe(false)
@@ -91,7 +91,7 @@ describe('take, next and done', () => {
     expect(scanner.done).toBe(true)
   })
 
-  test.each(['', '  ', '-- x', '/* x', '/* /* */ */ \n'])('%j is done at once', (text) => {
+  test.each(['', '  ', '-- x', '/* x', '/* /* */ */ \n'])('%j has no commands', (text) => {
     expect(new Scanner(text).done).toBe(true)
   })
 })

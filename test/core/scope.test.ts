@@ -17,7 +17,7 @@ const other = { name: 'two' }
 const frameOf = () => new TransactionStack().push(scoped)
 
 describe('the chain', () => {
-  test('is that of the code that runs, through all it awaits', async () => {
+  test('is that of the running code, after each await, too', async () => {
     const link = new Scope(undefined, database, 'block')
     expect(currentScope()).toBeUndefined()
     await runIn(link, async () => {
@@ -50,7 +50,7 @@ describe('the chain', () => {
 })
 
 describe('the ambient frame', () => {
-  test('is that of the innermost link that has one', () => {
+  test('is that of the innermost scope that has one', () => {
     const outer = new Scope(undefined, database, 'block', undefined, frameOf())
     const without = new Scope(outer, database, 'block')
     const via = new Scope(without, database, 'via', {})
@@ -59,14 +59,14 @@ describe('the ambient frame', () => {
     expect(ambientFrame(inner, database)).toBe(inner.frame)
   })
 
-  test('appears when the begin of the block has written it', () => {
+  test('appears when the begin of the block has set it', () => {
     const link = new Scope(undefined, database, 'block')
     expect(ambientFrame(link, database)).toBeUndefined()
     link.frame = frameOf()
     expect(ambientFrame(link, database)).toBe(link.frame)
   })
 
-  test('is one of each database', () => {
+  test('is separate for each database', () => {
     const first = new Scope(undefined, database, 'block', undefined, frameOf())
     const second = new Scope(first, other, 'block', undefined, frameOf())
     const left = new Scope(second, other, 'outside')
@@ -76,7 +76,7 @@ describe('the ambient frame', () => {
     expect(ambientFrame(left, database)).toBe(first.frame)
   })
 
-  test('is none outside, until a block is opened there', () => {
+  test('is undefined outside, until a block is opened there', () => {
     const outer = new Scope(undefined, database, 'block', undefined, frameOf())
     const left = new Scope(outer, database, 'outside')
     expect(ambientFrame(left, database)).toBeUndefined()
@@ -86,7 +86,7 @@ describe('the ambient frame', () => {
   })
 })
 
-test('isUnder holds for a link itself and what was opened in it', () => {
+test('isUnder is true for a scope itself and for the scopes inside it', () => {
   const outer = new Scope(undefined, database, 'block')
   const inner = new Scope(outer, other, 'via')
   expect(isUnder(inner, outer)).toBe(true)
@@ -98,7 +98,7 @@ test('isUnder holds for a link itself and what was opened in it', () => {
 describe('a captured context', () => {
   const request = new AsyncLocalStorage<string>()
 
-  test('is that of the registration, with the chain that is given', async () => {
+  test('is that of the registration, with the given chain', async () => {
     const inside = new Scope(undefined, database, 'block')
     const around = new Scope(undefined, database, 'block')
     const run = request.run('registered', () => runIn(inside, () => captureContext()))

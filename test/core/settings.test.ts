@@ -55,7 +55,7 @@ describe('settings', () => {
     expect(() => settingsOf(options as SharedConnectionOptions)).toThrow(InvalidArgumentError)
   })
 
-  test('that are refused say what would be right', () => {
+  test('that are refused name the valid values', () => {
     expect(() => settingsOf({ turnTimeout: -1 })).toThrow('turnTimeout was -1; give a number')
     expect(() => settingsOf({ lasy: true } as never)).toThrow(/"lasy".*lazy/)
   })
@@ -87,7 +87,7 @@ describe('the same settings', () => {
     expect(() => assertSameSettings(settings, options)).not.toThrow()
   })
 
-  test('must not differ, and what differs is named', () => {
+  test('must not differ, and the error names the differences', () => {
     expect(() => assertSameSettings(settings, { lazy: true, name: 'other' })).toThrow(
       OptionsConflictError,
     )

@@ -31,7 +31,7 @@ describe('a stack', () => {
     expect(stack.top).toBe(second)
   })
 
-  test('gives each frame an id of its own, also those of other stacks', () => {
+  test('gives each frame a unique id, also across stacks', () => {
     const other = new TransactionStack()
     const ids = [stack.push(scoped), stack.push(block('x')), other.push(scoped)].map(({ id }) => id)
     expect(new Set(ids).size).toBe(3)
@@ -61,7 +61,7 @@ describe('end', () => {
     },
   )
 
-  test('of a savepoint leaves what is around it open', () => {
+  test('of a savepoint leaves its parent open', () => {
     const root = stack.push(scoped)
     const first = stack.push(block('a'))
     const second = stack.push(block('b'))
@@ -83,7 +83,7 @@ describe('end', () => {
     expect(foreign.state).toBe('open')
   })
 
-  test('brings the hooks of inner frames to the frame that was ended, in order', () => {
+  test('moves the hooks of inner frames to the frame that was ended, in order', () => {
     const ran: string[] = []
     const hook = (what: string) => ({
       kind: 'after-rollback' as const,
@@ -102,7 +102,7 @@ describe('end', () => {
 })
 
 describe('endInside', () => {
-  test('ends what is inside a frame, and leaves it open', () => {
+  test('ends the frames inside a frame, which stays open', () => {
     const root = stack.push(scoped)
     const first = stack.push(mark('a'))
     stack.push(block('b'))
@@ -112,7 +112,7 @@ describe('endInside', () => {
     expect(first.state).toBe('open')
   })
 
-  test('does nothing where nothing is inside, or the frame has ended', () => {
+  test('does nothing if no frame is inside, or the frame has ended', () => {
     const root = stack.push(scoped)
     expect(stack.endInside(root, 'rolled-back')).toEqual([])
     const first = stack.push(block('a'))
@@ -122,7 +122,7 @@ describe('endInside', () => {
     expect(stack.frames).toHaveLength(2)
   })
 
-  test('brings the hooks of the inner frames to it', () => {
+  test('moves the hooks of the inner frames to it', () => {
     const root = stack.push(scoped)
     stack.push(block('a')).hooks.add({ kind: 'after-rollback', run: () => {} })
     stack.push(block('b')).hooks.add({ kind: 'after-rollback', run: () => {} })
@@ -132,7 +132,7 @@ describe('endInside', () => {
 })
 
 describe('isFree', () => {
-  test('holds for a frame in which no block is open', () => {
+  test('is true for a frame in which no block is open', () => {
     const root = stack.push(scoped)
     expect(stack.isFree(root)).toBe(true)
     const inner = stack.push(block('a'))
@@ -143,7 +143,7 @@ describe('isFree', () => {
     expect(stack.isFree(inner)).toBe(false)
   })
 
-  test('holds with marks inside, which stop nothing', () => {
+  test('is true with manual savepoints inside, which do not block', () => {
     const root = stack.push(scoped)
     const first = stack.push(mark('a'))
     const second = stack.push(mark('b'))
@@ -159,7 +159,7 @@ describe('isFree', () => {
 })
 
 describe('innermostOf', () => {
-  test('is the innermost mark on a frame, up to the first block', () => {
+  test('is the innermost manual savepoint in a frame, up to the first block', () => {
     const root = stack.push(scoped)
     expect(stack.innermostOf(root)).toBe(root)
     const first = stack.push(mark('a'))
@@ -174,7 +174,7 @@ describe('innermostOf', () => {
 })
 
 describe('names', () => {
-  test('find the innermost savepoint, as the server would', () => {
+  test('find the innermost savepoint, as the server does', () => {
     stack.push(scoped)
     const first = stack.push(mark('a'))
     const second = stack.push(mark('a'))
@@ -184,7 +184,7 @@ describe('names', () => {
     expect(stack.find('A')).toBeUndefined()
   })
 
-  test('that are free are given as they are wanted, else with a number', () => {
+  test('are chosen as requested if they are free, else with a number', () => {
     stack.push(scoped)
     expect(stack.freeName('a')).toBe('a')
     stack.push(mark('a'))

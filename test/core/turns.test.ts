@@ -34,7 +34,7 @@ function take(frame: Frame, name: string): Promise<string> {
 }
 
 describe('a turn', () => {
-  test('comes at once where nothing is in the way', async () => {
+  test('comes at once if no block is open', async () => {
     const answer = take(root, 'a')
     expect(ran).toEqual(['a'])
     expect(await answer).toBe('a')
@@ -42,7 +42,7 @@ describe('a turn', () => {
     expect(clocks).toEqual([])
   })
 
-  test('comes at once with a mark inside, and inside an open block', async () => {
+  test('comes at once with a manual savepoint inside, and inside an open block', async () => {
     stack.push(mark('m'))
     await take(root, 'a')
     const inner = stack.push(block('x'))
@@ -50,7 +50,7 @@ describe('a turn', () => {
     expect(ran).toEqual(['a', 'b'])
   })
 
-  test('has to be waited for while a block is open, and comes when it ends', async () => {
+  test('comes when the open block has ended', async () => {
     const inner = stack.push(block('x'))
     const answer = take(root, 'a')
     await setImmediate()
@@ -66,7 +66,7 @@ describe('a turn', () => {
     expect(clocks[0]?.stopped).toBe(true)
   })
 
-  test('comes first to who came first', async () => {
+  test('comes in the order of the requests', async () => {
     const inner = stack.push(block('x'))
     const answers = ['a', 'b', 'c'].map((name) => take(root, name))
     stack.end(inner, 'released')
@@ -75,7 +75,7 @@ describe('a turn', () => {
     expect(ran).toEqual(['a', 'b', 'c'])
   })
 
-  test('that opens a block is in the way of the next', async () => {
+  test('that opens a block makes the next one wait', async () => {
     const first = stack.push(block('x'))
     let second: Frame | undefined
     const opened = turns.run(root, () => {
@@ -108,7 +108,7 @@ describe('a turn', () => {
     expect(await outer).toBe('outer')
   })
 
-  test('whose start fails rejects, and stops no other', async () => {
+  test('whose start fails rejects, and does not affect others', async () => {
     const inner = stack.push(block('x'))
     const failing = turns.run(root, () => Promise.reject(new Error('failed')))
     const other = take(root, 'a')
@@ -119,8 +119,8 @@ describe('a turn', () => {
   })
 })
 
-describe('a frame that is gone', () => {
-  test('refuses those who wait for it, each with its own frame', async () => {
+describe('a frame that has ended', () => {
+  test('rejects its waiters, each with its own frame', async () => {
     const first = stack.push(block('x'))
     stack.push(block('y'))
     const inFirst = take(first, 'a')
@@ -134,7 +134,7 @@ describe('a frame that is gone', () => {
     expect(clocks.map(({ stopped }) => stopped)).toEqual([true, true])
   })
 
-  test('lets those of its parent go on', async () => {
+  test('lets waiters of its parent go on', async () => {
     const first = stack.push(block('x'))
     stack.push(block('y'))
     const inFirst = take(first, 'a')
@@ -147,8 +147,8 @@ describe('a frame that is gone', () => {
   })
 })
 
-describe('a clock that has run out', () => {
-  test('rejects who waits, who then has no turn any more', async () => {
+describe('a clock that has expired', () => {
+  test('rejects the waiter, which then gets no turn', async () => {
     const inner = stack.push(block('x'))
     const first = take(root, 'a')
     const second = take(root, 'b')
@@ -161,7 +161,7 @@ describe('a clock that has run out', () => {
     expect(ran).toEqual(['b'])
   })
 
-  test('may be missing, where waits have no end', async () => {
+  test('may be missing, if waits have no limit', async () => {
     turns = new Turns(stack, () => undefined)
     const inner = stack.push(block('x'))
     const answer = take(root, 'a')
@@ -171,7 +171,7 @@ describe('a clock that has run out', () => {
   })
 })
 
-test('ends that are told of while turns begin lose nobody', async () => {
+test('calls of advance() inside a turn lose no waiter', async () => {
   const inner = stack.push(block('x'))
   const nested = turns.run(root, () => {
     // what starts here ends another frame at once, and tells so

@@ -27,8 +27,8 @@ async function giveUp(): Promise<Error> {
   return failure
 }
 
-describe('a request to cancel', () => {
-  test('goes over a connection of its own, and the client stays', async () => {
+describe('a CancelRequest', () => {
+  test('uses a separate connection, and the client is reused', async () => {
     const before = proxy.connections
     expect(await giveUp()).toBe(given)
     // one for the client, where the pool had none, and one for the request
@@ -47,7 +47,7 @@ describe('a request to cancel', () => {
   })
 
   test.each(speakers)(
-    'that has hit nothing is repeated for what pg has given up, in a transaction of $name',
+    'that has hit nothing is repeated for a statement that pg has abandoned, in a transaction of $name',
     async (speaker) => {
       const fault = proxy.plan('cut before', asksToCancel)
       const sleep = { text: 'select pg_sleep(600)', query_timeout: 100 }
@@ -64,7 +64,7 @@ describe('a request to cancel', () => {
     },
   )
 
-  test('that can not be made ends the session instead', async () => {
+  test('that cannot be sent ends the session instead', async () => {
     const fault = proxy.plan('reset', asksToCancel)
     expect(await giveUp()).toBe(given)
     await fault.struck

@@ -28,7 +28,7 @@ async function cancel(): Promise<void> {
 }
 
 describe.each(speakers)('a transaction of $name', (speaker) => {
-  test('whose statement is cancelled by the server is rolled back, and its client stays', async () => {
+  test('whose statement is cancelled by the server is rolled back, and its client is reused', async () => {
     const reporting = reportOf(app, speaker, async () => {
       await speaker.note(app, 'a')
       await app.pool.query(NAP)
@@ -42,7 +42,7 @@ describe.each(speakers)('a transaction of $name', (speaker) => {
     expect(await session(app)).toBe(pid)
   })
 
-  test('whose cancelled statement was swallowed can not commit', async () => {
+  test('whose cancelled statement was swallowed cannot commit', async () => {
     const reporting = reportOf(app, speaker, async () => {
       await speaker.note(app, 'a')
       await failureOf(app.pool.query(NAP))
@@ -73,7 +73,7 @@ describe.each(speakers)('a transaction of $name', (speaker) => {
 })
 
 describe.each(worlds)('$name', ({ outer, inner }) => {
-  test('a statement that is cancelled in a savepoint costs that savepoint alone', async () => {
+  test('a statement that is cancelled in a savepoint rolls back only that savepoint', async () => {
     const reporting = reportOf(app, outer, async () => {
       await outer.note(app, 'a')
       const nested = inner.block(app, async () => {
@@ -100,7 +100,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
     expect(await session(app)).toBe(pid)
   })
 
-  test('a session that is terminated in a savepoint costs the transaction', async () => {
+  test('a session that is terminated in a savepoint loses the transaction', async () => {
     let later: Error | undefined
     const reporting = reportOf(app, outer, async () => {
       await outer.note(app, 'a')

@@ -37,7 +37,7 @@ const answered = completes('COMMIT')
 
 describe.each(speakers)('COMMIT of $name', (speaker) => {
   test.each(before)(
-    'that never came to the server (%s): unknown, and nothing is kept',
+    'that never reached the server (%s): unknown, and rolled back',
     async (harm) => {
       const report = await strike(harm, sends('commit'), speaker)
       expectTold(report, 'unknown')
@@ -48,7 +48,7 @@ describe.each(speakers)('COMMIT of $name', (speaker) => {
     },
   )
 
-  test('that came to the server, which found nobody to answer: unknown, and all is kept', async () => {
+  test('that reached the server, which could not answer: unknown, and committed', async () => {
     const report = await strike('cut after', sends('commit'), speaker)
     expectTold(report, 'unknown')
     expect(lossIn(report.error)).toBeInstanceOf(Error)
@@ -57,7 +57,7 @@ describe.each(speakers)('COMMIT of $name', (speaker) => {
   })
 
   test.each(['cut before', 'reset', 'truncate'] as const)(
-    'whose answer never came (%s): unknown, and all is kept',
+    'whose answer never came (%s): unknown, and committed',
     async (harm) => {
       const report = await strike(harm, answered, speaker)
       expectTold(report, 'unknown')
@@ -80,7 +80,7 @@ describe.each(speakers)('COMMIT of $name', (speaker) => {
     { harm: 'truncate', at: isReadyAfter('COMMIT') },
     { harm: 'reset', at: isReadyAfter('COMMIT') },
   ] as const)(
-    'whose answer came, but not the status behind it ($harm): committed, since the tag said so',
+    'whose answer came without ReadyForQuery ($harm): committed, as its tag says',
     async ({ harm, at }) => {
       expectTold(await strike(harm, at, speaker), 'committed')
       expect(await app.rows()).toEqual(['a', 'b'])
@@ -95,7 +95,7 @@ describe.each(speakers)('COMMIT of $name', (speaker) => {
     await expectNextRequest(app, speaker, faulty.pid)
   })
 
-  test('that is held up, and then goes on, commits on the same session', async () => {
+  test('that is delayed commits on the same session', async () => {
     const faults = [proxy.plan('stall', sends('commit')), proxy.plan('stall', answered)]
     const reporting = reportOf(app, speaker, () => speaker.note(app, 'a'))
     for (const fault of faults) {

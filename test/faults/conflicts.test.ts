@@ -37,7 +37,7 @@ describe('a serialization failure', () => {
     await other.query('commit')
   }
 
-  test.each(speakers)('at COMMIT of $name is told as it is', async (speaker) => {
+  test.each(speakers)("at COMMIT of $name rejects with the server's error", async (speaker) => {
     const report = await reportOf(app, speaker, () => overtake(async () => speaker.note(app, 'a')))
     expect(report.error).toMatchObject({ code: '40001' })
     expectTold(report, 'rolled-back')
@@ -46,15 +46,18 @@ describe('a serialization failure', () => {
     expect(await session(app)).toBe(pid)
   })
 
-  test.each(worlds)('at COMMIT of $name takes the savepoint with it', async ({ outer, inner }) => {
-    const report = await reportOf(app, outer, () =>
-      overtake(() => inner.block(app, () => inner.note(app, 'a'))),
-    )
-    expect(report.error).toMatchObject({ code: '40001' })
-    expectTold(report, 'rolled-back')
-    expect(await app.rows()).toEqual(['x', 'y', 'of the other'])
-    expect(await session(app)).toBe(pid)
-  })
+  test.each(worlds)(
+    'at COMMIT of $name rolls back the savepoint, too',
+    async ({ outer, inner }) => {
+      const report = await reportOf(app, outer, () =>
+        overtake(() => inner.block(app, () => inner.note(app, 'a'))),
+      )
+      expect(report.error).toMatchObject({ code: '40001' })
+      expectTold(report, 'rolled-back')
+      expect(await app.rows()).toEqual(['x', 'y', 'of the other'])
+      expect(await session(app)).toBe(pid)
+    },
+  )
 })
 
 describe('a deferred constraint', () => {
@@ -62,27 +65,30 @@ describe('a deferred constraint', () => {
   useOther(app)
   const ORPHAN = `insert into reply (note_id, text) values (4711, 'to nobody')`
 
-  test.each(worlds)('that $name violates at COMMIT is told as it is', async ({ outer, inner }) => {
-    const report = await reportOf(app, outer, async () => {
-      await outer.note(app, 'a')
-      await inner.block(app, async () => {
-        await app.pool.query('set constraints all deferred')
-        await app.pool.query(ORPHAN)
+  test.each(worlds)(
+    "that $name violates at COMMIT rejects with the server's error",
+    async ({ outer, inner }) => {
+      const report = await reportOf(app, outer, async () => {
+        await outer.note(app, 'a')
+        await inner.block(app, async () => {
+          await app.pool.query('set constraints all deferred')
+          await app.pool.query(ORPHAN)
+        })
       })
-    })
-    expect(report.error).toMatchObject({ code: '23503' })
-    expectTold(report, 'rolled-back')
-    expect(app.transcript.lines()).toEqual([
-      'begin',
-      'insert a',
-      'savepoint sp1',
-      'set',
-      'insert',
-      'commit',
-    ])
-    expect(await app.rows()).toEqual(['x', 'y'])
-    expect(await session(app)).toBe(pid)
-  })
+      expect(report.error).toMatchObject({ code: '23503' })
+      expectTold(report, 'rolled-back')
+      expect(app.transcript.lines()).toEqual([
+        'begin',
+        'insert a',
+        'savepoint sp1',
+        'set',
+        'insert',
+        'commit',
+      ])
+      expect(await app.rows()).toEqual(['x', 'y'])
+      expect(await session(app)).toBe(pid)
+    },
+  )
 })
 
 describe('a deadlock', () => {
@@ -103,22 +109,25 @@ describe('a deadlock', () => {
     return { waiting }
   }
 
-  test.each(speakers)('of $name rolls it back, and lets the other go on', async (speaker) => {
-    let waiting: Promise<unknown> | undefined
-    const report = await reportOf(app, speaker, async () => {
-      await speaker.note(app, 'a')
-      await app.pool.query(lock('x'))
-      ;({ waiting } = await entangle())
-      await app.pool.query(lock('y'))
-    })
-    expect(report.error).toMatchObject({ code: '40P01' })
-    expectTold(report, 'rolled-back')
-    expect(await waiting).toMatchObject({ rowCount: 1 })
-    expect(await app.rows()).toEqual(['x', 'y'])
-    expect(await session(app)).toBe(pid)
-  })
+  test.each(speakers)(
+    'of $name rolls it back, and the other transaction goes on',
+    async (speaker) => {
+      let waiting: Promise<unknown> | undefined
+      const report = await reportOf(app, speaker, async () => {
+        await speaker.note(app, 'a')
+        await app.pool.query(lock('x'))
+        ;({ waiting } = await entangle())
+        await app.pool.query(lock('y'))
+      })
+      expect(report.error).toMatchObject({ code: '40P01' })
+      expectTold(report, 'rolled-back')
+      expect(await waiting).toMatchObject({ rowCount: 1 })
+      expect(await app.rows()).toEqual(['x', 'y'])
+      expect(await session(app)).toBe(pid)
+    },
+  )
 
-  test.each(worlds)('in a savepoint of $name costs that savepoint alone', async (world) => {
+  test.each(worlds)('in a savepoint of $name rolls back only that savepoint', async (world) => {
     const { outer, inner } = world
     let waiting: Promise<unknown> | undefined
     const report = await reportOf(app, outer, async () => {

@@ -88,7 +88,7 @@ describe.each(manners)('$name', ({ name, options }) => {
     })
 
     test.each(['pg_cancel_backend', 'pg_terminate_backend'])(
-      '%s in a savepoint costs what it must',
+      '%s in a savepoint rolls back no more than it must',
       async (how) => {
         const reporting = reportOf(app, outer, async () => {
           await outer.note(app, 'a')
@@ -105,7 +105,7 @@ describe.each(manners)('$name', ({ name, options }) => {
       },
     )
 
-    test('statement_timeout in a savepoint costs that alone', async () => {
+    test('statement_timeout in a savepoint rolls back only that savepoint', async () => {
       const report = await reportOf(app, outer, async () => {
         await outer.note(app, 'a')
         const nested = inner.block(app, async () => {
@@ -119,7 +119,7 @@ describe.each(manners)('$name', ({ name, options }) => {
       expect(await app.rows()).toEqual(['a', 'b'])
     })
 
-    test('a serialization failure at COMMIT is told as it is', async () => {
+    test("a serialization failure at COMMIT rejects with the server's error", async () => {
       const other: PoolClient = await app.observer.connect()
       const report = await reportOf(app, outer, async () => {
         await app.pool.query('set transaction isolation level serializable')
@@ -137,7 +137,7 @@ describe.each(manners)('$name', ({ name, options }) => {
       expect(await session(app)).toBe(faulty.pid)
     })
 
-    test('a block without statements is sent where nothing is held back', async () => {
+    test('a block without statements is sent if nothing is deferred', async () => {
       await outer.block(app, () => inner.block(app, () => Promise.resolve()))
       const sent = ['begin', 'savepoint sp1', 'release savepoint sp1', 'commit']
       expect(app.transcript.lines()).toEqual(name === 'not lazy' ? sent : [])

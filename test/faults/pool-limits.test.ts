@@ -11,7 +11,7 @@ describe('connectionTimeoutMillis', () => {
   const message = 'timeout exceeded when trying to connect'
 
   test.each(speakers)(
-    'who waits too long for $name is told, and nothing of theirs runs',
+    'a block that waits too long for a client, behind $name, rejects and is not run',
     async (holder) => {
       const opened = gate()
       const done = gate()
@@ -48,7 +48,7 @@ describe('a server that does not answer', () => {
   const proxy = new FaultyProxy()
   const app = useApp({ pool: { max: 1, maxUses: 1, connectionTimeoutMillis: 500 }, through: proxy })
 
-  test.each(speakers)('is told to $name, and the next request works', async (speaker) => {
+  test.each(speakers)('rejects the call of $name, and the next request works', async (speaker) => {
     const stalled = proxy.plan('stall', ({ type }) => type === '')
     let isEntered = false
     const failing = speaker.block(app, async () => {
@@ -67,7 +67,7 @@ describe('a server that does not answer', () => {
 describe('maxUses', () => {
   const app = useApp({ pool: { max: 1, maxUses: 2 } })
 
-  test.each(worlds)('$name: a transaction is one use, whatever is in it', async (world) => {
+  test.each(worlds)('$name: a transaction counts as one use of its client', async (world) => {
     const { outer, inner } = world
     // the use of a client that there may be is over with these
     await until(async () => {
@@ -93,26 +93,29 @@ describe('maxUses', () => {
 describe('maxLifetimeSeconds', () => {
   const app = useApp({ pool: { max: 1, maxLifetimeSeconds: 0.02 } })
 
-  test.each(worlds)('$name: a pending transaction outlives its client', async (world) => {
-    const { outer, inner } = world
-    let pid: unknown
-    const report = await reportOf(app, outer, async () => {
-      await outer.note(app, 'a')
-      pid = app.transcript.events()[0]?.processID
-      await inner.block(app, async () => {
-        await inner.note(app, 'b')
-        await until(() => app.pool.expiredCount === 1)
-        await outer.note(app, 'c')
+  test.each(worlds)(
+    '$name: a pending transaction outlives the maximum lifetime of its client',
+    async (world) => {
+      const { outer, inner } = world
+      let pid: unknown
+      const report = await reportOf(app, outer, async () => {
+        await outer.note(app, 'a')
+        pid = app.transcript.events()[0]?.processID
+        await inner.block(app, async () => {
+          await inner.note(app, 'b')
+          await until(() => app.pool.expiredCount === 1)
+          await outer.note(app, 'c')
+        })
+        await outer.note(app, 'd')
       })
-      await outer.note(app, 'd')
-    })
-    expectTold(report, 'committed')
-    const sessions = new Set(app.transcript.events().map(({ processID }) => processID))
-    expect([...sessions]).toEqual([pid])
-    expect(await app.rows()).toEqual(['a', 'b', 'c', 'd'])
-    expect(app.pool.totalCount).toBe(0)
-    expect(await session(app)).not.toBe(pid)
-  })
+      expectTold(report, 'committed')
+      const sessions = new Set(app.transcript.events().map(({ processID }) => processID))
+      expect([...sessions]).toEqual([pid])
+      expect(await app.rows()).toEqual(['a', 'b', 'c', 'd'])
+      expect(app.pool.totalCount).toBe(0)
+      expect(await session(app)).not.toBe(pid)
+    },
+  )
 
   test.each(speakers)(
     'a transaction of $name that rolls back is followed by a new client',

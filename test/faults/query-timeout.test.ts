@@ -71,19 +71,22 @@ describe('a statement with a query_timeout', () => {
     await expectOver(app, speaker)
   })
 
-  test.each(speakers)('is not kept by $name, though its error was swallowed', async (speaker) => {
-    const report = await reportOf(app, speaker, async () => {
-      await speaker.note(app, 'a')
-      expect((await failureOf(app.pool.query(slow))).message).toBe(TOO_SLOW)
-      await failureOf(Promise.resolve(speaker.note(app, 'b')))
-    })
-    expect(report.error).toBeInstanceOf(TransactionAbortedError)
-    expect(report.error?.cause).toMatchObject({ message: TOO_SLOW })
-    expectTold(report, 'rolled-back')
-    await expectOver(app, speaker)
-  })
+  test.each(speakers)(
+    'does not commit with $name, though its error was swallowed',
+    async (speaker) => {
+      const report = await reportOf(app, speaker, async () => {
+        await speaker.note(app, 'a')
+        expect((await failureOf(app.pool.query(slow))).message).toBe(TOO_SLOW)
+        await failureOf(Promise.resolve(speaker.note(app, 'b')))
+      })
+      expect(report.error).toBeInstanceOf(TransactionAbortedError)
+      expect(report.error?.cause).toMatchObject({ message: TOO_SLOW })
+      expectTold(report, 'rolled-back')
+      await expectOver(app, speaker)
+    },
+  )
 
-  test.each(worlds)('in a savepoint of $name costs that savepoint alone', async (world) => {
+  test.each(worlds)('in a savepoint of $name rolls back only that savepoint', async (world) => {
     const { outer, inner } = world
     const report = await reportOf(app, outer, async () => {
       await outer.note(app, 'a')
@@ -107,7 +110,7 @@ describe('a statement with a query_timeout', () => {
     expect(await app.rows()).toEqual(['a', 'c'])
   })
 
-  test('outside a transaction runs on, and takes its client with it', async () => {
+  test('outside a transaction runs on, and its client is closed', async () => {
     expect((await failureOf(app.pool.query(slow))).message).toBe(TOO_SLOW)
     await blocked(app, pid)
     await letGo()
@@ -133,7 +136,7 @@ describe('a pool with a query_timeout', () => {
     await hold(app)
   })
 
-  test.each(speakers)('rolls a transaction of $name back that is too slow', async (speaker) => {
+  test.each(speakers)('rolls back a transaction of $name that is too slow', async (speaker) => {
     const report = await reportOf(app, speaker, async () => {
       await speaker.note(app, 'a')
       await app.pool.query(WAIT)
@@ -143,13 +146,16 @@ describe('a pool with a query_timeout', () => {
     await expectOver(app, speaker)
   })
 
-  test.each(speakers)('does not know of a COMMIT of $name that it gave up', async (speaker) => {
-    const report = await reportOf(app, speaker, () => speaker.note(app, 'late'))
-    expectTold(report, 'unknown')
-    expect(report.error?.cause).toMatchObject({ message: TOO_SLOW })
-    expect(app.transcript.lines()).toEqual(['begin', 'insert late', 'commit'])
-    await expectOver(app, speaker)
-  })
+  test.each(speakers)(
+    'leaves the outcome unknown if it abandons a COMMIT of $name',
+    async (speaker) => {
+      const report = await reportOf(app, speaker, () => speaker.note(app, 'late'))
+      expectTold(report, 'unknown')
+      expect(report.error?.cause).toMatchObject({ message: TOO_SLOW })
+      expect(app.transcript.lines()).toEqual(['begin', 'insert late', 'commit'])
+      await expectOver(app, speaker)
+    },
+  )
 })
 
 /** Queries that speak the protocol themselves, each used until its end. */
@@ -181,7 +187,7 @@ const objects: readonly { name: string; use: (client: PoolClient) => Promise<unk
   },
 ]
 
-describe.each(objects)('the clock of $name, in a pool with a query_timeout,', ({ use }) => {
+describe.each(objects)('the timer of $name, in a pool with a query_timeout,', ({ use }) => {
   const app = useApp({ pool: { max: 1, query_timeout: 1000 } })
 
   beforeEach(async () => {
@@ -198,7 +204,7 @@ describe.each(objects)('the clock of $name, in a pool with a query_timeout,', ({
     client.release()
   }
 
-  test.each(speakers)('is not held against a later transaction of $name', async (speaker) => {
+  test.each(speakers)('does not affect a later transaction of $name', async (speaker) => {
     await useIt()
     vi.advanceTimersByTime(600)
     await speaker.block(app, async () => {
@@ -213,7 +219,7 @@ describe.each(objects)('the clock of $name, in a pool with a query_timeout,', ({
     expect(await app.rows()).toEqual(['innocent'])
   })
 
-  test('hits nothing while nothing is under way, and nothing behind that', async () => {
+  test('cancels nothing while the connection is idle, and no later statement', async () => {
     await useIt()
     vi.advanceTimersByTime(1500)
     await app.shared.transaction(() => app.pool.query('select pg_sleep(0.1)'))
@@ -221,10 +227,10 @@ describe.each(objects)('the clock of $name, in a pool with a query_timeout,', ({
   })
 })
 
-describe('what was given up', () => {
+describe('a statement that was abandoned', () => {
   const app = useApp({ pool: { max: 1, query_timeout: 200 } })
 
-  test('is cancelled alone, where it was COMMIT, and nothing that comes behind it', async () => {
+  test('is cancelled if it was COMMIT, and no later statement is', async () => {
     await app.observer.query(`
       create function nap() returns trigger language plpgsql as $$
         begin perform pg_sleep(600); return null; end $$;
@@ -242,7 +248,7 @@ describe('what was given up', () => {
     client.release()
     expect(await app.rows()).toEqual([])
   })
-  test.each(['outside', 'inside'])('is told once to a query object, %s', async (where) => {
+  test.each(['outside', 'inside'])('is reported once to a query object, %s', async (where) => {
     const told: unknown[] = []
     const ask = (): Promise<void> =>
       new Promise((resolve) => {

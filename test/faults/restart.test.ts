@@ -60,7 +60,7 @@ describe.skipIf(!isOurs)('a server that crashes, and comes back', () => {
   }
 
   test.each(speakers)(
-    'loses what $name had not committed, and says so',
+    'loses what $name had not committed, and rejects',
     async (speaker) => {
       await until(isUp)
       await app.observer.query('delete from note')

@@ -39,7 +39,7 @@ const answered = [
 const faults = moments.flatMap(({ what, at }) => harms.map((harm) => ({ harm, what, at })))
 
 describe.each(speakers)('a transaction of $name that is rolled back', (speaker) => {
-  test.each(faults)('and lost ($harm $what) rejects with what was thrown', async (planned) => {
+  test.each(faults)('and lost ($harm $what) rejects with its own error', async (planned) => {
     const { harm, what, at } = planned
     const thrown = new Error('thrown')
     const fault = proxy.plan(harm, at)
@@ -63,7 +63,7 @@ describe.each(speakers)('a transaction of $name that is rolled back', (speaker) 
     await expectNextRequest(app, speaker, faulty.pid)
   })
 
-  test('for an error of the server keeps that one in front, the loss beside it', async () => {
+  test('for an error of the server rejects with that error, and the loss is suppressed', async () => {
     const fault = proxy.plan('cut before', sends('rollback'))
     const report = await reportOf(app, speaker, async () => {
       await speaker.note(app, 'a')
@@ -78,7 +78,7 @@ describe.each(speakers)('a transaction of $name that is rolled back', (speaker) 
     await expectNextRequest(app, speaker, faulty.pid)
   })
 
-  test('or not, is lost while nothing is under way: rolled back, once it is asked to end', async () => {
+  test('or not, is rolled back at its end if the connection is lost while it is idle', async () => {
     const report = await reportOf(app, speaker, async () => {
       await speaker.note(app, 'a')
       proxy.cut()
@@ -93,7 +93,7 @@ describe.each(speakers)('a transaction of $name that is rolled back', (speaker) 
     await expectNextRequest(app, speaker, faulty.pid)
   })
 
-  test('or not, is lost before it has sent anything: rolled back', async () => {
+  test('or not, is rolled back if the connection is lost before it has sent anything', async () => {
     const report = await reportOf(app, speaker, async () => {
       proxy.cut()
       while (app.shared.inTransaction) await setImmediate()
@@ -105,7 +105,7 @@ describe.each(speakers)('a transaction of $name that is rolled back', (speaker) 
 })
 
 describe.each(worlds)('$name', ({ outer, inner }) => {
-  test('a nested block whose ROLLBACK TO is lost rejects with what it threw', async () => {
+  test('a nested block whose ROLLBACK TO is lost rejects with its own error', async () => {
     const thrown = new Error('thrown')
     const fault = proxy.plan('cut before', sends('rollback to savepoint sp1'))
     const report = await reportOf(app, outer, async () => {
@@ -126,7 +126,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
     await expectNextRequest(app, outer, faulty.pid)
   })
 
-  test('what is lost in a savepoint between two statements is rolled back, all of it', async () => {
+  test('a connection that is lost in a savepoint between two statements rolls back everything', async () => {
     const report = await reportOf(app, outer, async () => {
       await outer.note(app, 'a')
       await inner.block(app, async () => {

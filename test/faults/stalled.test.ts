@@ -14,7 +14,7 @@ describe.each([true, false])('stalled, lazy: %j', (lazy) => {
   const app = useApp({ pool: { max: 1 }, through: proxy, shared: { turnTimeout: 3000, lazy } })
   const note = (text: string) => app.pool.query('insert into note (text) values ($1)', [text])
 
-  test('a ROLLBACK on its way is not cancelled, and the error before it stays in front', async () => {
+  test('a ROLLBACK in flight is not cancelled, and the call rejects with the first error', async () => {
     await note('warm')
     const fault = proxy.plan('stall', sends('rollback'))
     const controller = new AbortController()
@@ -48,7 +48,7 @@ describe('stalled, not lazy', () => {
   })
   const note = (text: string) => app.pool.query('insert into note (text) values ($1)', [text])
 
-  test('a RELEASE on its way that succeeds costs the transaction around nothing', async () => {
+  test('a RELEASE in flight that succeeds does not affect the transaction around it', async () => {
     const fault = proxy.plan('stall', completes('RELEASE'))
     const controller = new AbortController()
     let nested: Promise<unknown> | undefined

@@ -76,7 +76,7 @@ describe.each(manners)('$manner', ({ lazy, faults }) => {
       await outer.note(app, 'f')
     }
 
-    test('nothing is lost where nothing happens', async () => {
+    test('nothing is lost if nothing fails', async () => {
       const connections = proxy.connections
       expectTold(await reportOf(app, outer, story), 'committed')
       expect(await app.rows()).toEqual(['a', 'b', 'c', 'd', 'f'])
@@ -84,24 +84,27 @@ describe.each(manners)('$manner', ({ lazy, faults }) => {
       expect(proxy.connections).toBe(connections)
     })
 
-    test.each(faults)('$harm at $what: rolled back, and told so', async ({ harm, what, at }) => {
-      const connections = proxy.connections
-      const fault = proxy.plan(harm, at)
-      const reporting = reportOf(app, outer, story)
-      await fault.struck
-      if (harm === 'stall') await terminate(app, faulty.pid)
-      fault.lift()
-      const report = await reporting
+    test.each(faults)(
+      '$harm at $what: rolled back, and the call rejects',
+      async ({ harm, what, at }) => {
+        const connections = proxy.connections
+        const fault = proxy.plan(harm, at)
+        const reporting = reportOf(app, outer, story)
+        await fault.struck
+        if (harm === 'stall') await terminate(app, faulty.pid)
+        fault.lift()
+        const report = await reporting
 
-      expectTold(report, 'rolled-back')
-      if (lazy || !what.endsWith('BEGIN')) expect(report.hasHooks).toBe(true)
-      expect(lossIn(report.error)).toBeInstanceOf(Error)
-      expect(app.transcript.lines()).not.toContain('commit')
-      await gone(app, faulty.pid)
-      expect(await app.rows()).toEqual([])
-      await expectNextRequest(app, outer, faulty.pid)
-      expect(proxy.connections).toBe(connections + 1)
-      expect(await app.rows()).toEqual(['next'])
-    })
+        expectTold(report, 'rolled-back')
+        if (lazy || !what.endsWith('BEGIN')) expect(report.hasHooks).toBe(true)
+        expect(lossIn(report.error)).toBeInstanceOf(Error)
+        expect(app.transcript.lines()).not.toContain('commit')
+        await gone(app, faulty.pid)
+        expect(await app.rows()).toEqual([])
+        await expectNextRequest(app, outer, faulty.pid)
+        expect(proxy.connections).toBe(connections + 1)
+        expect(await app.rows()).toEqual(['next'])
+      },
+    )
   })
 })

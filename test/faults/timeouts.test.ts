@@ -53,7 +53,7 @@ describe.each(limits)('$limit', ({ limit, code, sql }) => {
     expect(await session(app)).toBe(pid)
   })
 
-  test.each(mixed)('in a savepoint of $name costs that savepoint alone', async (world) => {
+  test.each(mixed)('in a savepoint of $name rolls back only that savepoint', async (world) => {
     const { outer, inner } = world
     await whileLocked(async () => {
       const report = await reportOf(app, outer, async () => {
@@ -86,7 +86,7 @@ describe.each(limits)('$limit', ({ limit, code, sql }) => {
 describe.each(speakers)('idle_in_transaction_session_timeout of $name', (speaker) => {
   const set = 'set local idle_in_transaction_session_timeout = 20'
 
-  test('rolls back, though the block ends well', async () => {
+  test('rolls back, even if the block succeeds', async () => {
     const report = await reportOf(app, speaker, async () => {
       await speaker.note(app, 'a')
       await app.pool.query(set)
@@ -100,7 +100,7 @@ describe.each(speakers)('idle_in_transaction_session_timeout of $name', (speaker
     await expectNextRequest(app, speaker, pid)
   })
 
-  test('refuses what comes too late, with the reason', async () => {
+  test('refuses statements that come too late, with the reason', async () => {
     const report = await reportOf(app, speaker, async () => {
       await app.pool.query(set)
       while (app.shared.inTransaction) await setImmediate()

@@ -50,7 +50,7 @@ describe(`what the tokenizer says is what the server does (seed ${seed})`, { tim
     },
   )
 
-  test('with two names, which are one for both or for neither', async () => {
+  test('with two names, which are equal for both or for neither', async () => {
     const property = fc.asyncProperty(name, name, async (one, other) => {
       await server.goTo('in a transaction')
       const made = await server.ask(`savepoint ${one}`)
@@ -64,7 +64,7 @@ describe(`what the tokenizer says is what the server does (seed ${seed})`, { tim
     await check(property, runs / 5)
   })
 
-  test('with modes, which the frame has as the server has them', async () => {
+  test('with modes, which are the same for the frame and the server', async () => {
     const property = fc.asyncProperty(withModes, async (made) => {
       await server.goTo(/^set/i.test(made) ? 'in a transaction' : 'idle')
       const { error } = await server.ask(made)

@@ -11,7 +11,7 @@ async function swallow(): Promise<void> {
 }
 
 describe.each(worlds)('$name', ({ outer, inner }) => {
-  test('a nested block that was aborted rolls the outer one back, if nobody catches it', async () => {
+  test('a nested block that was aborted rolls back the outer one, if its error is not caught', async () => {
     const ran: string[] = []
     const error = await outer
       .block(app, async () => {
@@ -41,7 +41,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
     expect(await app.rows()).toEqual([])
   })
 
-  test('a nested block that was aborted leaves the outer one whole, if it is caught', async () => {
+  test('a nested block that was aborted does not affect the outer one, if its error is caught', async () => {
     const ran: string[] = []
     await outer.block(app, async () => {
       await outer.note(app, 'a')
@@ -67,7 +67,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
     expect(await app.rows()).toEqual(['a'])
   })
 
-  test('a transaction of its own that was aborted does not end the one around it', async () => {
+  test('an independent transaction that was aborted does not end the one around it', async () => {
     const ran: string[] = []
     const error = await outer
       .block(app, async () => {

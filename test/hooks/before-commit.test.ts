@@ -85,7 +85,7 @@ describe.each(speakers)('a transaction of $name', (speaker) => {
     expect(await app.rows()).toEqual([])
   })
 
-  test('tells of the swallowed error, not of a before-commit hook that it made fail', async () => {
+  test('rejects with the swallowed error, not with that of a before-commit hook that failed because of it', async () => {
     const result = speaker.block(app, async () => {
       await speaker.note(app, 'a')
       await app.db.beforeCommit(() => speaker.note(app, 'late'))

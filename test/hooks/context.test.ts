@@ -81,7 +81,7 @@ describe.each(speakers)('a transaction of $name', (speaker) => {
     expect(await app.rows()).toEqual(['a', 'lazy'])
   })
 
-  test('leaves no trace of itself in the code that comes after it', async () => {
+  test('does not leak its scope into the code after it', async () => {
     await request.run('caller', async () => {
       await speaker.block(app, async () => {
         await request.run('inside', () => app.db.afterCommit(() => {}))
@@ -91,7 +91,7 @@ describe.each(speakers)('a transaction of $name', (speaker) => {
     expect(app.transcript.lines()).toEqual([])
   })
 
-  test('inside another gives its hooks the place where it was opened', async () => {
+  test('inside another runs its hooks in the scope where it was opened', async () => {
     const seen: unknown[] = []
     await expect(
       app.shared.transaction(async ({ frame }) => {
@@ -124,7 +124,7 @@ describe.each(speakers)('a transaction of $name', (speaker) => {
 })
 
 describe.each(worlds)('$name', ({ outer, inner }) => {
-  test('a hook after the rollback of a savepoint stands in the parent, before the block rejects', async () => {
+  test('a hook after the rollback of a savepoint runs in the parent, before the block rejects', async () => {
     const seen: unknown[] = []
     await outer.block(app, async () => {
       await outer.note(app, 'a')

@@ -69,7 +69,7 @@ test('its rollback hooks run before its rollback resolves', async () => {
   expect(await app.rows()).toEqual(['of the hook'])
 })
 
-test('its rollback rejects with the error of a rollback hook, since there is no other', async () => {
+test('its rollback rejects with the error of a rollback hook, since there is no other error', async () => {
   const trx = await app.db.startTransaction().execute()
   await trx.insertInto('note').values({ text: 'a' }).execute()
   await trx.afterRollback(() => Promise.reject(boom))
@@ -111,7 +111,7 @@ test('it is not the ambient one, so global hooks are outside of it but for `on` 
   expect(await app.rows()).toEqual(['a'])
 })
 
-test('a hook after its savepoint belongs to that, and goes with it', async () => {
+test('a hook after its savepoint belongs to the savepoint, and is dropped with it', async () => {
   const ran: string[] = []
   const trx = await app.db.startTransaction().execute()
   await trx.insertInto('note').values({ text: 'a' }).execute()
@@ -145,7 +145,7 @@ test('a hook after its savepoint belongs to that, and goes with it', async () =>
   expect(await app.rows()).toEqual(['a', 'c'])
 })
 
-test('a block in it hands its hooks to it', async () => {
+test('a block in it moves its hooks to it', async () => {
   const ran: string[] = []
   const trx = await app.db.startTransaction().execute()
   await app.shared.within(trx, () =>

@@ -53,7 +53,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
     expect(await app.rows()).toEqual(['a', 'b'])
   })
 
-  test('a hook that throws after the rollback of a savepoint does not hide why it was', async () => {
+  test('a hook that throws after the rollback of a savepoint does not hide the reason of the rollback', async () => {
     const ran: string[] = []
     await outer.block(app, async () => {
       await outer.note(app, 'a')
@@ -85,7 +85,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
 })
 
 describe.each(speakers)('a transaction of $name', (speaker) => {
-  test('is over after a hook error: the next one is a new one', async () => {
+  test('has ended after a hook error: the next one is a new one', async () => {
     const error = await rejection(
       speaker.block(app, async () => {
         await speaker.note(app, 'a')
@@ -106,7 +106,7 @@ describe.each(speakers)('a transaction of $name', (speaker) => {
     expect(await app.rows()).toEqual(['a', 'b'])
   })
 
-  test('keeps the error of its rollback in front of that of a hook', async () => {
+  test('rejects with the error of its rollback before that of a hook', async () => {
     const error = new Error('of the transaction')
     const rejected = await rejection(
       speaker.block(app, async () => {
@@ -128,7 +128,7 @@ describe.each(speakers)('a transaction of $name', (speaker) => {
     expect(await app.rows()).toEqual([])
   })
 
-  test('keeps the aborting error in front of that of a rollback hook', async () => {
+  test('rejects with the aborting error before that of a rollback hook', async () => {
     const rejected = await rejection(
       speaker.block(app, async () => {
         await speaker.note(app, 'a')
@@ -145,7 +145,7 @@ describe.each(speakers)('a transaction of $name', (speaker) => {
     expect(await app.rows()).toEqual([])
   })
 
-  test('gathers whatever a hook throws, also what is no error', async () => {
+  test('collects whatever a hook throws, even if it is no Error', async () => {
     const error = await rejection(
       speaker.block(app, async () => {
         await app.db.afterCommit(throwing('a text'))
@@ -175,7 +175,7 @@ describe.each(speakers)('a transaction of $name', (speaker) => {
 })
 
 describe('a rollback on request', () => {
-  test('rejects with the error of a rollback hook, since there is no other', async () => {
+  test('rejects with the error of a rollback hook, since there is no other error', async () => {
     const error = await rejection(
       app.shared.transaction(async ({ frame }) => {
         await app.pool.query('insert into note (text) values ($1)', ['a'])
@@ -188,7 +188,7 @@ describe('a rollback on request', () => {
     expect(await app.rows()).toEqual([])
   })
 
-  test('by throwing Rollback does so too', async () => {
+  test('by throwing Rollback does so, too', async () => {
     const error = await rejection(
       app.shared.transaction(async () => {
         await app.pool.query('insert into note (text) values ($1)', ['a'])

@@ -22,7 +22,7 @@ const holders: readonly Holder[] = [
 const write = (text: string) => app.pool.query('insert into note (text) values ($1)', [text])
 
 describe.each(holders)('{ on: $name }', ({ open }) => {
-  test('is the frame of the handle, also from code that stands outside it', async () => {
+  test('is the frame of the handle, also from code outside it', async () => {
     const ran: string[] = []
     await open(app, async (on) => {
       await write('a')
@@ -152,7 +152,7 @@ describe('hooks on a trx', () => {
     expect(await app.rows()).toEqual(['a'])
   })
 
-  test('are those of what is derived from it too', async () => {
+  test('are those of databases that are derived from it, too', async () => {
     const ran: string[] = []
     await app.db.transaction().execute(async (trx) => {
       await app.shared.outside(() =>
@@ -166,7 +166,7 @@ describe('hooks on a trx', () => {
     expect(await app.rows()).toEqual(['a'])
   })
 
-  test('of another view of the transaction are the same', async () => {
+  test("of the other layer's handle are the same", async () => {
     const ran: string[] = []
     await app.orm.transaction(async (tx) => {
       await tx.insert(notes).values({ text: 'a' })

@@ -11,7 +11,7 @@ const kinds = ['afterCommit', 'afterRollback', 'afterCompletion'] as const
 
 describe.each(worlds)('$name', ({ outer, inner }) => {
   test.each(kinds)(
-    'an %s hook that hangs holds no client: others work on the only one',
+    'an %s hook that hangs occupies no client: others use the only one',
     async (kind) => {
       const [running, goOn] = [gate(), gate()]
       let settled = false
@@ -52,7 +52,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
     },
   )
 
-  test('blocks in blocks in a hook are a transaction of their own with its savepoints', async () => {
+  test('nested blocks in a hook are a new transaction with savepoints', async () => {
     await outer.block(app, async () => {
       await outer.note(app, 'a')
       await app.shared.afterCommit(() =>
@@ -130,7 +130,7 @@ describe.each(speakers)('a hook of $name that hangs', (speaker) => {
   })
 })
 
-test('the hook of a controlled transaction that hangs holds no client either', async () => {
+test('the hook of a controlled transaction that hangs occupies no client either', async () => {
   const [running, goOn] = [gate(), gate()]
   const trx = await app.db.startTransaction().execute()
   await trx.insertInto('note').values({ text: 'a' }).execute()

@@ -32,7 +32,7 @@ beforeAll(async () => {
 })
 
 describe.each(speakers)('a transaction of $name', (speaker) => {
-  test('that was lost during COMMIT has an unknown outcome: only afterCompletion hears of it', async () => {
+  test('whose connection was lost during COMMIT has an unknown outcome: only afterCompletion runs', async () => {
     const ran: string[] = []
     const error = await speaker
       .block(app, async () => {
@@ -46,7 +46,7 @@ describe.each(speakers)('a transaction of $name', (speaker) => {
     expect(await app.rows()).toEqual([])
   })
 
-  test('keeps that error in front of one of afterCompletion', async () => {
+  test('rejects with that error before one of afterCompletion', async () => {
     const error = await speaker
       .block(app, async () => {
         await app.db.afterCompletion(() => Promise.reject(boom))
@@ -61,7 +61,7 @@ describe.each(speakers)('a transaction of $name', (speaker) => {
     expect(await app.rows()).toEqual([])
   })
 
-  test('that was lost before is rolled back, and its hooks can query', async () => {
+  test('whose connection was lost before COMMIT is rolled back, and its hooks can query', async () => {
     const ran: string[] = []
     const error = await speaker
       .block(app, async () => {
@@ -78,7 +78,7 @@ describe.each(speakers)('a transaction of $name', (speaker) => {
     expect(await app.rows()).toEqual(['of the hook'])
   })
 
-  test('that was lost, and then fails on its own, rejects with its own error', async () => {
+  test('whose connection was lost, and which then fails, rejects with its own error', async () => {
     const ran: string[] = []
     await expect(
       speaker.block(app, async () => {
@@ -95,7 +95,7 @@ describe.each(speakers)('a transaction of $name', (speaker) => {
 })
 
 describe.each(worlds)('$name', ({ outer, inner }) => {
-  test('what is lost inside a savepoint runs the rollback hooks of both frames once', async () => {
+  test('a connection that is lost inside a savepoint runs the rollback hooks of both frames once', async () => {
     const ran: string[] = []
     const error = await outer
       .block(app, async () => {

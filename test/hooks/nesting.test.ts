@@ -88,7 +88,7 @@ describe('with nesting: join', () => {
       expect(await app.rows()).toEqual(['a', 'b'])
     })
 
-    test('a joined block that fails dooms the frame, so its rollback hooks run at the end', async () => {
+    test('a joined block that fails makes the frame rollback-only, so its rollback hooks run at the end', async () => {
       const ran: string[] = []
       const error = await program(app, world, ran, true).catch((reason: unknown) => reason)
       expect(error).toBeInstanceOf(RollbackOnlyError)

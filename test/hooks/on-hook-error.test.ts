@@ -17,7 +17,7 @@ beforeEach(() => {
 })
 
 describe.each(speakers)('with onHookError, a transaction of $name', (speaker) => {
-  test('resolves with its value though hooks have thrown', async () => {
+  test('resolves with its value, though hooks have thrown', async () => {
     const ran: string[] = []
     const value = await speaker.block(app, async () => {
       await speaker.note(app, 'a')
@@ -35,7 +35,7 @@ describe.each(speakers)('with onHookError, a transaction of $name', (speaker) =>
     expect(await app.rows()).toEqual(['a'])
   })
 
-  test('takes the errors of rollback hooks too, and nothing is suppressed', async () => {
+  test('receives the errors of rollback hooks, too, and nothing is suppressed', async () => {
     const error = new Error('of the transaction')
     await expect(
       speaker.block(app, async () => {
@@ -50,7 +50,7 @@ describe.each(speakers)('with onHookError, a transaction of $name', (speaker) =>
     expect(await app.rows()).toEqual([])
   })
 
-  test('does not take the error of a before-commit hook: that is why it was rolled back', async () => {
+  test('does not receive the error of a before-commit hook, which is the reason of the rollback', async () => {
     await expect(
       speaker.block(app, async () => {
         await speaker.note(app, 'a')
@@ -62,7 +62,7 @@ describe.each(speakers)('with onHookError, a transaction of $name', (speaker) =>
     expect(await app.rows()).toEqual([])
   })
 
-  test('is over and committed even if onHookError throws, which is told beside the hooks', async () => {
+  test('is committed even if onHookError throws, and that error is suppressed', async () => {
     onHookError = () => {
       throw second
     }
@@ -106,7 +106,7 @@ describe.each(speakers)('with onHookError, a transaction of $name', (speaker) =>
     expect(await app.rows()).toEqual([])
   })
 
-  test('is told of its hooks where onHookError throws what it was given', async () => {
+  test('rejects with the HookError if onHookError throws it again', async () => {
     onHookError = (error) => {
       throw error
     }

@@ -21,7 +21,7 @@ describe.each(speakers)('a transaction of $name', (speaker) => {
     expect(await app.rows()).toEqual(['a'])
   })
 
-  test('runs rollback hooks in the order of registration too', async () => {
+  test('runs rollback hooks in the order of registration, too', async () => {
     const ran: string[] = []
     const boom = new Error('boom')
     await expect(
@@ -69,7 +69,7 @@ describe.each(speakers)('a transaction of $name', (speaker) => {
 })
 
 describe.each(worlds)('$name', ({ outer, inner }) => {
-  test('hooks of a released frame take their place at the release', async () => {
+  test('hooks of a released frame are added to the list at the release', async () => {
     const ran: string[] = []
     const says = (what: string) => () => void ran.push(what)
     await outer.block(app, async () => {

@@ -16,7 +16,7 @@ async function register(ran: string[]): Promise<void> {
 }
 
 describe.each(speakers)('a transaction of $name', (speaker) => {
-  test('that a ROLLBACK by hand has ended runs its rollback hooks, once', async () => {
+  test('that a manual ROLLBACK has ended runs its rollback hooks once', async () => {
     const ran: string[] = []
     const result = speaker.block(app, async () => {
       await register(ran)
@@ -44,7 +44,7 @@ describe.each(speakers)('a transaction of $name', (speaker) => {
     expect(rows).toEqual([])
   })
 
-  test('waits for what its hooks wait for', async () => {
+  test('waits for the promises of its hooks', async () => {
     const ran: string[] = []
     await speaker.block(app, async () => {
       await app.db.afterCommit(async () => {
@@ -59,7 +59,7 @@ describe.each(speakers)('a transaction of $name', (speaker) => {
     expect(await app.rows()).toEqual(['a'])
   })
 
-  test('takes no hook of the other transactions that are open', async () => {
+  test('does not run hooks of the other transactions that are open', async () => {
     const ran: string[] = []
     const run = (text: string, fails: boolean) =>
       speaker.block(app, async () => {
@@ -88,7 +88,7 @@ test('tx.rollback() of Drizzle runs rollback hooks', async () => {
   expect(await app.rows()).toEqual([])
 })
 
-test('the handle of a nested block of Drizzle has hooks of its own', async () => {
+test('the handle of a nested block of Drizzle has its own hooks', async () => {
   const ran: string[] = []
   await app.orm.transaction(async (tx) => {
     await tx.insert(notes).values({ text: 'a' })
@@ -114,7 +114,7 @@ test('the handle of a nested block of Drizzle has hooks of its own', async () =>
   expect(await app.rows()).toEqual(['a'])
 })
 
-test('a savepoint by hand is a frame: hooks after it go with it', async () => {
+test('a manual savepoint is a frame: hooks after it are dropped with it', async () => {
   const ran: string[] = []
   await app.orm.transaction(async (tx) => {
     await tx.insert(notes).values({ text: 'a' })
@@ -137,7 +137,7 @@ test('a savepoint by hand is a frame: hooks after it go with it', async () => {
   ])
 })
 
-test('a controlled transaction on a connection that was taken for a while has hooks too', async () => {
+test('a controlled transaction in connection() has hooks, too', async () => {
   const ran: string[] = []
   await app.db.connection().execute(async (db) => {
     const trx = await db.startTransaction().execute()
@@ -163,7 +163,7 @@ test('a block that supports a transaction, but has none, runs its hooks at once'
   expect(app.transcript.lines()).toEqual([])
 })
 
-test('a block that joins by its own propagation hands its hooks to the frame', async () => {
+test('a block that joins by its own propagation registers its hooks on the frame', async () => {
   const ran: string[] = []
   await app.orm.transaction(async (tx) => {
     await app.shared.transaction(() => app.db.afterCommit(() => void ran.push('commit')), {

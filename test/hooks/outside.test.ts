@@ -31,7 +31,7 @@ describe.each(surfaces)('on $name', (surface) => {
     expect(await app.rows()).toEqual(['of the hook'])
   })
 
-  test('so does afterCommit of the whole transaction', async () => {
+  test('so does afterCommit with the scope of the transaction', async () => {
     let ran = false
     await surface.of().afterCommit(() => void (ran = true), { scope: 'transaction' })
     expect(ran).toBe(true)
@@ -58,7 +58,7 @@ describe.each(surfaces)('on $name', (surface) => {
     },
   )
 
-  test.each(kinds)('%s throws outside a transaction for those who ask for that', async (kind) => {
+  test.each(kinds)('%s throws outside a transaction on request', async (kind) => {
     let ran = false
     const hook = () => void (ran = true)
     const refused = surface.of()[kind](hook, { outside: 'throw' })
@@ -69,7 +69,7 @@ describe.each(surfaces)('on $name', (surface) => {
     expect(app.transcript.lines()).toEqual([])
   })
 
-  test.each(kinds)('%s refuses what is no function, inside and outside', async (kind) => {
+  test.each(kinds)('%s refuses a value that is no function, inside and outside', async (kind) => {
     const wrong = [undefined, null, 'text', {}] as unknown as (() => void)[]
     for (const hook of wrong) {
       await expect(surface.of()[kind](hook)).rejects.toBeInstanceOf(InvalidArgumentError)
@@ -80,7 +80,7 @@ describe.each(surfaces)('on $name', (surface) => {
     expect(app.transcript.lines()).toEqual([])
   })
 
-  test.each(kinds)('%s refuses options that it does not know', async (kind) => {
+  test.each(kinds)('%s refuses unknown options', async (kind) => {
     const wrong = [{ outside: 'warn' }, { scope: 'everywhere' }] as unknown as {
       scope: 'savepoint'
     }[]
@@ -91,7 +91,7 @@ describe.each(surfaces)('on $name', (surface) => {
     expect(app.transcript.lines()).toEqual([])
   })
 
-  test.each(kinds)('%s refuses a handle that is none', async (kind) => {
+  test.each(kinds)('%s refuses an object that is no handle', async (kind) => {
     for (const on of [app.orm, app.db, app.pool, {}]) {
       const refused = surface.of()[kind](() => {}, { on })
       await expect(refused).rejects.toBeInstanceOf(InvalidArgumentError)

@@ -77,7 +77,7 @@ describe.each(speakers)('in a transaction of $name', (speaker) => {
     expect(await app.rows()).toEqual(['a'])
   })
 
-  test('a hook that comes while COMMIT is on its way is refused', async () => {
+  test('a hook that comes while COMMIT is in flight is refused', async () => {
     let late: Promise<unknown> | undefined
     await speaker.block(app, async () => {
       await speaker.note(app, 'a')
@@ -95,7 +95,7 @@ describe.each(speakers)('in a transaction of $name', (speaker) => {
     expect(await app.rows()).toEqual(['a'])
   })
 
-  test('what a before-commit hook has asked for, and did not await, belongs to the transaction', async () => {
+  test('a statement that a before-commit hook did not await belongs to the transaction', async () => {
     await speaker.block(app, async () => {
       await speaker.note(app, 'a')
       await app.db.beforeCommit(() => {

@@ -8,7 +8,7 @@ const app = useApp({ pool: { max: 1, connectionTimeoutMillis: 2000 } })
 const boom = new Error('boom')
 
 describe.each(worlds)('$name', ({ outer, inner }) => {
-  test('a hook can query, though the pool has one client', async () => {
+  test('a hook can query, even if the pool has one client', async () => {
     let idle: number | undefined
     await outer.block(app, async () => {
       await outer.note(app, 'a')
@@ -62,7 +62,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
     expect(await app.rows()).toEqual(['of the hook'])
   })
 
-  test('a transaction in a hook has hooks of its own, which run before the next', async () => {
+  test('a transaction in a hook has its own hooks, which run before the next hook', async () => {
     const ran: string[] = []
     await outer.block(app, async () => {
       await app.db.afterCommit(async () => {
@@ -90,7 +90,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
 })
 
 describe.each(speakers)('a transaction of $name', (speaker) => {
-  test('runs at once what an after-commit hook registers, before the hooks that remain', async () => {
+  test('runs a hook that an after-commit hook registers at once, before the remaining hooks', async () => {
     const ran: number[] = []
     await speaker.block(app, async () => {
       await app.db.afterCommit(async () => {
@@ -106,7 +106,7 @@ describe.each(speakers)('a transaction of $name', (speaker) => {
     expect(await app.rows()).toEqual(['a'])
   })
 
-  test('runs hooks once, whatever ends after it', async () => {
+  test('runs hooks once, whatever else ends after it', async () => {
     const ran: string[] = []
     await speaker.block(app, async () => {
       await speaker.block(app, async () => {
@@ -146,7 +146,7 @@ describe.each(speakers)('a transaction of $name', (speaker) => {
     ])
   })
 
-  test('that sent nothing is committed all the same, and runs its hooks', async () => {
+  test('that sent nothing is committed, and runs its hooks', async () => {
     const ran: string[] = []
     await speaker.block(app, async () => {
       await app.db.afterCommit(() => void ran.push('commit'))

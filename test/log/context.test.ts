@@ -54,7 +54,7 @@ describe.each(speakers)('a statement of $name', (speaker) => {
     expect((await app.rows()).toSorted()).toEqual(['b', 'c', 'nested'])
   })
 
-  test('starts at the call, before it has left', async () => {
+  test('starts at the call, before the statement is sent', async () => {
     let seq: unknown = 'not started'
     const onFirst = (event: unknown): void => {
       seq = (event as QueryEvent).seq
@@ -72,7 +72,7 @@ describe.each(speakers)('a statement of $name', (speaker) => {
   })
 })
 
-test('the context of a request is kept through a whole transaction', async () => {
+test('the context of a request is the same through a whole transaction', async () => {
   await request.run('request', () =>
     app.orm.transaction(async (tx) => {
       await tx.insert(notes).values({ text: 'a' })

@@ -44,7 +44,7 @@ describe('control statements', () => {
     expect(await app.rows()).toEqual(['a'])
   })
 
-  test('tell the modes that they were sent with', async () => {
+  test('contain the modes that they were sent with', async () => {
     await expect(
       app.shared.transaction(() => app.db.insertInto('note').values({ text: 'a' }).execute(), {
         accessMode: 'read only',
@@ -61,7 +61,7 @@ describe('control statements', () => {
     expect(await app.rows()).toEqual([])
   })
 
-  test('are told of by their kind', async () => {
+  test('are reported with their kind', async () => {
     await app.orm
       .transaction(async (tx) => {
         await tx.insert(notes).values({ text: 'a' })

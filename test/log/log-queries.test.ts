@@ -70,7 +70,7 @@ describe('logQueries', () => {
     expect(await app.rows()).toEqual(['a', 'b'])
   })
 
-  test('prints the error code of what failed, and no values', async () => {
+  test('prints the error code of a failed statement, and no values', async () => {
     const lines = log()
     await app.db.insertInto('note').values({ text: 's3cret' }).execute()
     await app.orm
@@ -97,7 +97,7 @@ describe('logQueries', () => {
     expect(await app.rows()).toEqual(['s3cret'])
   })
 
-  test('prints values and messages for those who ask for them', async () => {
+  test('prints values and messages on request', async () => {
     const lines = log({ parameters: true })
     const values = ['a', 1, null, true, 2n, new Date(0), Buffer.from('bytes'), { a: [1] }]
     await app.pool.query('select $1, $2, $3, $4, $5, $6, $7::bytea, $8::json', values)
@@ -116,7 +116,7 @@ describe('logQueries', () => {
     expect(app.transcript.lines()).toHaveLength(3)
   })
 
-  test('does not fall over values that can not be printed', async () => {
+  test('prints a line for values that cannot be printed', async () => {
     const written: string[] = []
     stop = logQueries({ parameters: true, write: (line) => void written.push(line) })
     const circular: Record<string, unknown> = { toPostgres: () => 'text' }
@@ -129,7 +129,7 @@ describe('logQueries', () => {
     expect(written.filter((line) => line.includes('select $1'))).toHaveLength(2)
   })
 
-  test('gives the event with the line', async () => {
+  test('passes the event with the line', async () => {
     const events: unknown[] = []
     stop = logQueries({ write: (_line, event) => void events.push(event) })
     await app.db.insertInto('note').values({ text: 'a' }).execute()
@@ -152,7 +152,7 @@ describe('logQueries', () => {
     expect(app.transcript.lines()).toEqual(['select'])
   })
 
-  test('is ended by what it gives back, and can be ended twice', async () => {
+  test('is stopped by the function that it returns, which can be called twice', async () => {
     const first = log()
     const stopFirst = stop
     const second = log()

@@ -71,7 +71,7 @@ test('a statement that fails goes to the log of its layer as before', async () =
   expect(await app.rows()).toEqual(['a'])
 })
 
-test('Kysely tells how long a statement took', async () => {
+test('Kysely logs the duration of a statement', async () => {
   const { db, kyselyEvents } = logged
   await db.selectFrom('note').selectAll().execute()
   expect(kyselyEvents[0]?.queryDurationMillis).toBeGreaterThan(0)

@@ -32,7 +32,7 @@ afterEach(() => {
 })
 
 describe.each(worlds)('$name', ({ outer, inner }) => {
-  test('a savepoint tells when it opens and how it ends, also when nothing was sent', async () => {
+  test('a savepoint is reported when it opens and when it ends, even if nothing was sent', async () => {
     let id: number | undefined
     await outer.block(app, async () => {
       id = app.shared.current?.id
@@ -73,7 +73,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
 })
 
 describe.each(speakers)('$name', (speaker) => {
-  test('tells when a client is taken and given back, once for a transaction', async () => {
+  test('reports when a client is acquired and released, once for a transaction', async () => {
     await speaker.block(app, async () => {
       await speaker.note(app, 'a')
       await speaker.block(app, () => speaker.note(app, 'b'))
@@ -94,14 +94,14 @@ describe.each(speakers)('$name', (speaker) => {
     expect(await app.rows()).toEqual(['a', 'b'])
   })
 
-  test('tells so for a single statement', async () => {
+  test('reports that for a single statement, too', async () => {
     await speaker.note(app, 'a')
     expect(seen.map(({ channel }) => channel)).toEqual([acquire, release])
     expect(app.transcript.lines()).toEqual(['insert a'])
     expect(await app.rows()).toEqual(['a'])
   })
 
-  test('tells that a broken client was closed instead of reused', async () => {
+  test('reports that a broken client was closed instead of reused', async () => {
     await speaker
       .block(app, async () => {
         await speaker.note(app, 'a')
@@ -117,7 +117,7 @@ describe.each(speakers)('$name', (speaker) => {
     expect(await app.rows()).toEqual([])
   })
 
-  test('tells of hooks that have run, and of those that threw', async () => {
+  test('reports hooks that have run, and those that threw', async () => {
     let id: number | undefined
     await speaker
       .block(app, async () => {
@@ -145,7 +145,7 @@ describe.each(speakers)('$name', (speaker) => {
     expect(await app.rows()).toEqual(['a', 'b'])
   })
 
-  test('tells of what the server remarks', async () => {
+  test('reports notices of the server', async () => {
     await speaker.block(app, () =>
       app.pool.query("do $$ begin raise notice 'mind the gap' using errcode = '01234'; end $$"),
     )

@@ -8,7 +8,7 @@ const app = useApp({ shared: { name: 'main' } })
 const layerOf = ({ name }: Speaker) => (name === 'shared' ? 'pg' : name)
 
 describe.each(worlds)('$name', ({ outer, inner }) => {
-  test('an event says who asked, and where it ran', async () => {
+  test('an event contains the layer, the transaction and the savepoint', async () => {
     let id: number | undefined
     await outer.block(app, async () => {
       id = app.shared.current?.id
@@ -80,7 +80,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
 })
 
 describe.each(speakers)('a statement of $name', (speaker) => {
-  test('tells its values, its tag, its rows and its connection', async () => {
+  test('has an event with its values, its tag, its rows and its connection', async () => {
     await speaker.note(app, 'a')
     const [event] = app.transcript.events()
     const { rows } = await app.observer.query(
@@ -122,7 +122,7 @@ describe.each(speakers)('a statement of $name', (speaker) => {
     expect(await app.rows()).toEqual(['a'])
   })
 
-  test('that has to wait tells how long, apart from how long it took', async () => {
+  test('that has to wait has separate times for the wait and the answer', async () => {
     await app.orm.transaction(async (tx) => {
       const slow = tx.transaction(() => app.pool.query('select pg_sleep(0.3)'))
       await Promise.all([slow, speaker.block(app, () => speaker.note(app, 'a'))])
@@ -136,7 +136,7 @@ describe.each(speakers)('a statement of $name', (speaker) => {
   })
 })
 
-test('a statement that waits for its turn says how long', async () => {
+test('the event of a statement that waits for its turn contains the time', async () => {
   await app.orm.transaction(async (tx) => {
     const slow = app.pool.query('select pg_sleep(0.3)')
     // later, or both would leave together
@@ -150,7 +150,7 @@ test('a statement that waits for its turn says how long', async () => {
   expect(app.transcript.lines()).toEqual(['begin', 'select', 'insert a', 'commit'])
 })
 
-test('a prepared statement tells its name', async () => {
+test('the event of a prepared statement contains its name', async () => {
   const prepared = app.orm.insert(notes).values({ text: 'a' }).prepare('insert_note')
   await app.orm.transaction(() => prepared.execute())
   expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'commit'])

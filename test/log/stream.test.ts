@@ -23,7 +23,7 @@ test('a stream of Kysely is one event, however many pages it has', async () => {
   expect(sent[1]).toMatchObject({ layer: 'kysely', error: undefined })
 })
 
-test('the event of a stream tells what the server has said, and no more', async () => {
+test('the event of a stream contains only what the server has answered', async () => {
   await app.pool.query("insert into note (text) select 'n' || n from generate_series(1, 3) n")
   app.transcript.clear()
   await app.db.transaction().execute(async (trx) => {
@@ -38,7 +38,7 @@ test('the event of a stream tells what the server has said, and no more', async 
   expect(await app.rows()).toEqual([])
 })
 
-test('a cursor by hand is one event too', async () => {
+test('a manual cursor is one event, too', async () => {
   const client = await app.pool.connect()
   wire.clear()
   app.transcript.clear()

@@ -76,7 +76,7 @@ describe('subscribers', () => {
   const unheard = useApp({ unheard: true, pool: { max: 1, stream: () => unheardWire.stream() } })
   const ignore = (): void => {}
 
-  test.each(worlds)('change neither the wire nor what is seen, in $name', async (world) => {
+  test.each(worlds)('change neither the wire nor the results, in $name', async (world) => {
     // the notices are what makes sure that nothing else is left
     unsubscribeAll()
     heard.transcript.stop()

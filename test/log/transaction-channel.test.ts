@@ -35,31 +35,34 @@ const outcomes = () =>
 describe.each(manners)('$name', ({ options }) => {
   const app = useApp(options)
 
-  test.each(worlds)('in $name one event goes from start to outcome', async ({ outer, inner }) => {
-    let id: number | undefined
-    await outer.block(app, async () => {
-      id = app.shared.current?.id
-      expect(seen.map(({ moment }) => moment)).toEqual(['start', 'end'])
-      await outer.note(app, 'a')
-      await inner.block(app, () => inner.note(app, 'b'))
-    })
-    expect(seen.map(({ moment }) => moment)).toEqual(['start', 'end', 'asyncStart', 'asyncEnd'])
-    expect(seen.at(-1)?.event).toMatchObject({
-      transaction: id,
-      holder: outer.name,
-      outcome: 'committed',
-      error: undefined,
-    })
-    expect(seen.at(-1)?.event.duration).toBeGreaterThan(0)
-    expect(await app.rows()).toEqual(['a', 'b'])
-    expect(app.transcript.lines().at(-1)).toBe('commit')
-  })
+  test.each(worlds)(
+    'in $name one event covers the time from start to outcome',
+    async ({ outer, inner }) => {
+      let id: number | undefined
+      await outer.block(app, async () => {
+        id = app.shared.current?.id
+        expect(seen.map(({ moment }) => moment)).toEqual(['start', 'end'])
+        await outer.note(app, 'a')
+        await inner.block(app, () => inner.note(app, 'b'))
+      })
+      expect(seen.map(({ moment }) => moment)).toEqual(['start', 'end', 'asyncStart', 'asyncEnd'])
+      expect(seen.at(-1)?.event).toMatchObject({
+        transaction: id,
+        holder: outer.name,
+        outcome: 'committed',
+        error: undefined,
+      })
+      expect(seen.at(-1)?.event.duration).toBeGreaterThan(0)
+      expect(await app.rows()).toEqual(['a', 'b'])
+      expect(app.transcript.lines().at(-1)).toBe('commit')
+    },
+  )
 })
 
 describe('the transaction channel', () => {
   const app = useApp({ shared: { name: 'main' } })
 
-  test.each(speakers)('tells of a transaction of $name that sent nothing', async (speaker) => {
+  test.each(speakers)('reports a transaction of $name that sent nothing', async (speaker) => {
     await speaker.block(app, async () => {})
     expect(seen.map(({ moment }) => moment)).toEqual(['start', 'end', 'asyncStart', 'asyncEnd'])
     expect(seen[0]?.event).toMatchObject({
@@ -71,7 +74,7 @@ describe('the transaction channel', () => {
     expect(app.transcript.lines()).toEqual([])
   })
 
-  test.each(speakers)('tells the outcome of $name before any hook runs', async (speaker) => {
+  test.each(speakers)('reports the outcome of $name before any hook runs', async (speaker) => {
     await speaker.block(app, async () => {
       await app.db.beforeCommit(() => void story.push('beforeCommit'))
       await app.db.afterCommit(() => void story.push('afterCommit'))
@@ -109,7 +112,7 @@ describe('the transaction channel', () => {
     ])
   })
 
-  test.each(speakers)('tells why $name was rolled back by the server', async (speaker) => {
+  test.each(speakers)('reports why $name was rolled back by the server', async (speaker) => {
     await speaker
       .block(app, async () => {
         await speaker.note(app, 'a')
@@ -123,7 +126,7 @@ describe('the transaction channel', () => {
     expect(await app.rows()).toEqual([])
   })
 
-  test.each(speakers)('tells once of $name on a connection that was killed', async (speaker) => {
+  test.each(speakers)('reports $name once on a connection that was killed', async (speaker) => {
     await speaker
       .block(app, async () => {
         await speaker.note(app, 'a')
@@ -137,7 +140,7 @@ describe('the transaction channel', () => {
     expect(await app.rows()).toEqual([])
   })
 
-  test('tells of a controlled transaction, however it ends', async () => {
+  test('reports a controlled transaction, however it ends', async () => {
     const first = await app.db.startTransaction().execute()
     await first.insertInto('note').values({ text: 'a' }).execute()
     await first.commit().execute()
@@ -157,7 +160,7 @@ describe('the transaction channel', () => {
     expect(await app.rows()).toEqual(['a'])
   })
 
-  test('tells of one that was opened by hand', async () => {
+  test('reports a transaction that was opened manually', async () => {
     const client = await app.pool.connect()
     await client.query('begin')
     await client.query('insert into note (text) values ($1)', ['a'])
@@ -169,7 +172,7 @@ describe('the transaction channel', () => {
     expect(await app.rows()).toEqual([])
   })
 
-  test('tells apart those that are open at the same time', async () => {
+  test('distinguishes transactions that are open at the same time', async () => {
     await Promise.all(
       ['a', 'b'].map((text) =>
         app.orm.transaction(() => app.db.insertInto('note').values({ text }).execute()),

@@ -114,7 +114,7 @@ describe.each(manners.filter(({ name }) => name !== 'unheard'))('$name', ({ opti
     expect(await app.rows()).toEqual(['a', 'c', 'd'])
   })
 
-  test('so is what is sent by hand on a client', async () => {
+  test('so is each statement that is sent manually on a client', async () => {
     const client = await app.pool.connect()
     try {
       await client.query('begin isolation level repeatable read')

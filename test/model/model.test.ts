@@ -33,7 +33,7 @@ describe.each(suites)('$name, nesting: $nesting', ({ index, nesting, pool, share
   const property = fc.asyncProperty(programs, (program) => check(program, app, nesting))
 
   test(
-    'programs do what the model says, and what they are told is true',
+    'programs do what the model predicts, and their results are true',
     () => fc.assert(property, forRuns(index, suites.length)),
     patience,
   )

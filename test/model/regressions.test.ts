@@ -14,7 +14,7 @@ const boom = new Error('boom')
 const fail = (): Promise<Error> => failureOf(app.pool.query('select 1 / 0'))
 
 describe.each(speakers)('in $name', (speaker) => {
-  test('rollbackOnExit() of a handle means its block, also while a savepoint by hand is open', async () => {
+  test('rollbackOnExit() of a handle affects its block, also while a manual savepoint is open', async () => {
     await speaker.block(app, () =>
       app.shared.transaction(async ({ tx }) => {
         await app.pool.query('savepoint x')
@@ -33,7 +33,7 @@ describe.each(speakers)('in $name', (speaker) => {
     ])
   })
 
-  test('an aborted savepoint by hand that is left open fails the savepoint around it', async () => {
+  test('an aborted manual savepoint that is left open fails the savepoint around it', async () => {
     await speaker.block(app, async () => {
       await speaker.note(app, 'a')
       const nested = speaker.block(app, async () => {
@@ -61,7 +61,7 @@ describe.each(speakers)('in $name', (speaker) => {
     ])
   })
 
-  test('an aborted savepoint by hand that is left open fails the transaction, and is its cause', async () => {
+  test('an aborted manual savepoint that is left open fails the transaction, and is its cause', async () => {
     const ran: string[] = []
     const failing = speaker.block(app, async () => {
       await app.shared.beforeCommit(() => void ran.push('before commit'))
@@ -77,7 +77,7 @@ describe.each(speakers)('in $name', (speaker) => {
     expect(app.transcript.lines().at(-1)).toBe('commit')
   })
 
-  test('a block that ends while a ROLLBACK by hand is under way waits for it', async () => {
+  test('a block that ends during a manual ROLLBACK waits for it', async () => {
     const sent: Promise<unknown>[] = []
     const failing = speaker.block(app, async () => {
       sent.push(outcomes([speaker.note(app, 'a')]))
@@ -92,7 +92,7 @@ describe.each(speakers)('in $name', (speaker) => {
     expect(app.pool.idleCount).toBe(app.pool.totalCount)
   })
 
-  test('a ROLLBACK by hand that comes after COMMIT is refused', async () => {
+  test('a manual ROLLBACK after COMMIT is refused', async () => {
     const committed = gate()
     let late: Promise<Error> | undefined
     await speaker.block(app, async () => {
@@ -105,7 +105,7 @@ describe.each(speakers)('in $name', (speaker) => {
     expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'commit'])
   })
 
-  test('a before-commit hook of a savepoint by hand that is left open runs', async () => {
+  test('a before-commit hook of a manual savepoint that is left open runs', async () => {
     const failing = speaker.block(app, async () => {
       await app.pool.query('savepoint x')
       await app.shared.beforeCommit(() => Promise.reject(boom))
@@ -146,7 +146,7 @@ interface Depth {
 }
 
 test.each([drizzleSpeaker, kyselySpeaker])(
-  'new Rollback() comes out of a block of $name as it is, and the error of a hook beside it',
+  'new Rollback() leaves a block of $name unchanged, with the error of a hook suppressed',
   async (speaker) => {
     const failing = speaker.block(app, async () => {
       await speaker.note(app, 'a')
@@ -169,7 +169,7 @@ const depths: readonly Depth[] = [
 
 describe.each(speakers)('in $name', (speaker) => {
   describe.each(depths)('$name with a swallowed statement error', ({ around }) => {
-    test('that is rolled back on request rejects with nothing', async () => {
+    test('that is rolled back on request does not reject', async () => {
       await around(speaker, async () => {
         const value = await app.shared.transaction(async ({ frame }) => {
           await speaker.note(app, 'a')
@@ -183,7 +183,7 @@ describe.each(speakers)('in $name', (speaker) => {
       expect(app.transcript.lines()).not.toContain('release savepoint sp1')
     })
 
-    test('in a block that joined it is rolled back for the failure of that block', async () => {
+    test('in a block that joined it is rolled back because of the failure of that block', async () => {
       await around(speaker, async () => {
         const failing = speaker.block(app, async () => {
           await speaker.note(app, 'a')
@@ -199,7 +199,7 @@ describe.each(speakers)('in $name', (speaker) => {
       expect(app.transcript.lines()).not.toContain('release savepoint sp1')
     })
 
-    test('rejects with that, and the error of a hook travels beside it', async () => {
+    test('rejects with that, and the error of a hook is suppressed', async () => {
       await around(speaker, async () => {
         const failing = speaker.block(app, async () => {
           await speaker.note(app, 'a')
@@ -243,7 +243,7 @@ describe("with nesting: 'join'", () => {
 describe('with lazy: false', () => {
   const eager = useApp({ shared: { lazy: false } })
 
-  test.each(speakers)('$name passes the turn on when a savepoint fails', async (speaker) => {
+  test.each(speakers)('$name passes on the turn when a savepoint fails', async (speaker) => {
     const said = speaker.block(eager, async () => {
       const opened = gate()
       const first = async (): Promise<void> => {

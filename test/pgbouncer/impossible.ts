@@ -14,15 +14,15 @@ export const impossible: readonly Impossible[] = [
     reason: 'a named statement is known to one session, and is executed in another',
     tests: {
       'reuse.test.ts': [
-        'a prepared query of Drizzle goes over its connection',
-        '$client.query() with a name goes over its connection',
+        'a prepared query of Drizzle uses its connection',
+        '$client.query() with a name uses its connection',
       ],
-      'types-parsers.test.ts': ['statements with names see what they see alone'],
+      'types-parsers.test.ts': ['named statements see their usual types'],
     },
   },
   {
     reason: 'what is set outside a transaction stays with a session that others get',
-    tests: { 'reuse.test.ts': ['a session can be kept without a transaction'] },
+    tests: { 'reuse.test.ts': ['a session can be used repeatedly without a transaction'] },
   },
   {
     reason: 'LISTEN listens in one session, which others get',
@@ -46,7 +46,9 @@ export const impossible: readonly Impossible[] = [
   {
     reason:
       "Kysely's migrator, outside a transaction, takes a lock of the session and gives it back",
-    tests: { 'migrations.test.ts': ['both migrate on their own too, each in one transaction'] },
+    tests: {
+      'migrations.test.ts': ['both also migrate outside transactions, each in one transaction'],
+    },
   },
 ]
 

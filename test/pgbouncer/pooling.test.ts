@@ -11,7 +11,7 @@ async function sessionOf(text: string): Promise<number | undefined> {
   return (await app.pool.query<{ pid: number }>(text)).rows[0]?.pid
 }
 
-test('a client of the application gets one session after another, a transaction gets one', async () => {
+test('a client of the application gets different sessions, but one for each transaction', async () => {
   const pid = 'select pg_backend_pid() as pid'
   const [one, two, three, again] = [
     await sessionOf(pid),
@@ -27,7 +27,7 @@ test('a client of the application gets one session after another, a transaction 
   expect(app.pool.totalCount).toBe(1)
 })
 
-test('the id that the client knows is no process of the server', async () => {
+test('the process id that the client knows is not that of a server process', async () => {
   const client = await app.pool.connect()
   const { processID } = client as unknown as { processID: number }
   client.release()
@@ -37,7 +37,7 @@ test('the id that the client knows is no process of the server', async () => {
   expect(rows).toEqual([])
 })
 
-test('what is on the list of the impossible is, for plain pg', async () => {
+test('the listed tests are impossible for plain pg, too', async () => {
   const stock = new Pool({ connectionString: app.url, max: 1 })
   const named = { name: 'one', text: 'select 1' }
   await stock.query(named)

@@ -17,7 +17,7 @@ async function withConnected(fn: (client: PoolClient) => Promise<void>): Promise
   }
 }
 
-describe('a transaction begun by hand', () => {
+describe('a manual transaction', () => {
   test.each(['commit', 'COMMIT;', 'end', 'commit work', '/* done */ commit and no chain'])(
     'on a client from the pool, ended by %j',
     async (commit) => {
@@ -34,7 +34,7 @@ describe('a transaction begun by hand', () => {
   )
 
   test.each(['rollback', 'abort', 'ROLLBACK TRANSACTION', '-- no\nrollback'])(
-    'on a client from the pool, taken back by %j',
+    'on a client from the pool, rolled back by %j',
     async (rollback) => {
       await withConnected(async (client) => {
         await client.query('start transaction isolation level serializable')
@@ -91,7 +91,7 @@ describe('a transaction begun by hand', () => {
     expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'insert elsewhere', 'rollback'])
   })
 
-  test('that is open when the client is released is not kept', async () => {
+  test('that is open when the client is released is rolled back', async () => {
     await withConnected(async (client) => {
       await client.query('begin')
       await client.query(INSERT, ['a'])
@@ -103,7 +103,7 @@ describe('a transaction begun by hand', () => {
     expect(last?.processID).not.toBe(first?.processID)
   })
 
-  test('is told by the status of its client, though BEGIN is held back', async () => {
+  test('shows in the status of its client, though BEGIN is deferred', async () => {
     const steps = ['begin', INSERT, 'savepoint x', 'select 1 / 0', 'rollback to x', 'select 1']
     const statuses = async (last: string): Promise<unknown[]> => {
       const client = await app.pool.connect()
@@ -131,7 +131,7 @@ describe('a transaction begun by hand', () => {
     expect(app.transcript.lines()).toEqual([...sent, 'rollback', ...sent, 'commit'])
   })
 
-  test('has savepoints by hand', async () => {
+  test('has manual savepoints', async () => {
     await withConnected(async (client) => {
       await client.query('begin')
       await client.query('SAVEPOINT "A b"')
@@ -160,7 +160,7 @@ describe('a transaction begun by hand', () => {
 
 describe('on the pool, outside a transaction', () => {
   test.each(['begin', 'BEGIN;', '/* x */ begin', 'start transaction read only', 'begin; select 1'])(
-    '%j is refused, since it would belong to nobody',
+    '%j is refused, since no code would own the transaction',
     async (text) => {
       const failure = await failureOf(app.pool.query(text))
       expect(failure.name).toMatch(/ControlStatementError|TransactionDriftError/)
@@ -202,7 +202,7 @@ describe.each(speakers)('inside a block of $name', (outer) => {
     expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'rollback'])
   })
 
-  test('nothing runs after a rollback by hand', async () => {
+  test('nothing runs after a manual rollback', async () => {
     const failing = outer.block(app, async () => {
       await outer.note(app, 'a')
       await app.pool.query('rollback')
@@ -277,7 +277,7 @@ describe.each(speakers)('inside a block of $name', (outer) => {
     ])
   })
 
-  test('the savepoint of a block can not be moved by hand', async () => {
+  test('the savepoint of a block cannot be ended manually', async () => {
     await outer.block(app, () =>
       outer.block(app, async () => {
         await outer.note(app, 'a')
