@@ -23,7 +23,7 @@ function publicSymbols(): PublicSymbol[] {
     const lines = readFileSync(join(source, file), 'utf8').split('\n')
     return names
       .split(',')
-      .map((name) => name.trim().replace(/^type /, ''))
+      .map((name) => name.trim().replace(/^type | as .*$/g, ''))
       .filter((name) => name !== '')
       .map((name) => ({ name, file, lines, start: declarationOf(name, lines) }))
   })
