@@ -219,7 +219,7 @@ describe.each(ways)('a batch, $name,', ({ options, isTogether }) => {
     const kept = results.flatMap((result, n) => (result.status === 'fulfilled' ? [n] : []))
     const expected = kept.flatMap((n) => [`${n} a`, n % 3 === 0 ? '0 a' : `${n} b`])
     expect((await app.rows()).toSorted()).toEqual(expected.toSorted())
-    // all but those that have '0 a' twice, or again
+    // All batches commit, except those that insert '0 a' a second time.
     expect(kept).toHaveLength(14)
   })
 })

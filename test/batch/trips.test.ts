@@ -17,7 +17,7 @@ function ten(app: App) {
 const inserts = Array<string>(10).fill('insert')
 const texts = inserts.map((_, n) => `${n}`)
 
-/** The same, and one that the server refuses. */
+/** The same, and a statement that fails. */
 const failing = (app: App) => [...ten(app), app.db.insertInto('note').values({ text: '0' })]
 
 describe.each(joining)('a batch, with $name', ({ options }) => {

@@ -15,7 +15,7 @@ import { failureOf } from '../setup/failure.ts'
 
 const app = useApp()
 
-/** The failure of a call, however it fails. */
+/** Returns the error of a call that throws or rejects. */
 const failing = (call: () => unknown): Promise<Error> =>
   failureOf(Promise.resolve().then<unknown>(call))
 
@@ -99,7 +99,7 @@ describe('shareConnection(orm)', () => {
     await pool.end()
     const failure = await failing(() => shareConnection(orm))
     expectRefusal(failure, 'InvalidArgumentError', 'the pool was ended', 'Make a new pool')
-    // so the other database of this program is the only one again
+    // So only the other database of this program is shared now.
     const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: app.pool }) })
     expect(db.extension('shared-connection').shared).toBe(app.shared)
   })

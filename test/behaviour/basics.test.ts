@@ -13,7 +13,7 @@ beforeAll(() => {
 })
 afterAll(() => stock.end())
 
-/** A Drizzle database and a Kysely database, of the bridge or not. */
+/** A Drizzle and a Kysely database, with or without the bridge. */
 interface Layers {
   readonly orm: Pick<
     ReturnType<typeof drizzle>,
@@ -22,7 +22,7 @@ interface Layers {
   readonly db: Kysely<Schema>
 }
 
-/** What is asked of a layer. The answers with the bridge are those without it. */
+/** Calls of the layers. Their results with the bridge must be those without it. */
 const questions: readonly { name: string; ask: (layers: Layers) => Promise<unknown> }[] = [
   {
     name: 'Kysely: the row that was inserted',

@@ -78,7 +78,7 @@ describe.each(speakers)('a controlled transaction inside a block of $name', (out
       await outer.note(app, 'a')
       const trx = await app.db.startTransaction().execute()
       await trx.insertInto('note').values({ text: 'b' }).execute()
-      // an unscoped savepoint is a mark on the block: what that sends, runs in it
+      // Statements of the block run in a manual savepoint that is open in it.
       await outer.note(app, 'b too')
       await trx.rollback().execute()
       await outer.note(app, 'c')

@@ -9,14 +9,14 @@ const app = useApp({ shared: { lazy: false } })
 const broken = new Error('the wire is broken')
 let failsAt: string | undefined
 
-// the bridge sends through the `query` that a client has when it comes into its hands
+// The bridge sends through the `query` method that a client has when the bridge acquires it.
 beforeAll(() => {
   app.pool.on('connect', (client: PoolClient) => {
     const query = client.query.bind(client) as (...args: unknown[]) => unknown
     const guarded = (...args: unknown[]): unknown => {
       const sent = args[0] as string | { text: string; handleError(error: Error): void }
       if (typeof sent === 'string' || sent.text !== failsAt) return query(...args)
-      // the server hears of COMMIT, but nobody hears of its answer
+      // The server gets COMMIT, but its answer is lost.
       if (failsAt === 'commit') query(sent)
       failsAt = undefined
       process.nextTick(() => sent.handleError(broken))
@@ -70,7 +70,7 @@ describe.each(speakers)('a transaction of $name', (speaker) => {
     expect((boom as { suppressed?: unknown }).suppressed).toEqual([broken])
     expect(hooks).toEqual(['rollback'])
     expect(await app.rows()).toEqual([])
-    // what may still be in a transaction is never used again
+    // A client that may still be in a transaction is never reused.
     await speaker.note(app, 'b')
     expect(await app.rows()).toEqual(['b'])
     const pids = app.transcript.events().map(({ processID }) => processID)

@@ -7,8 +7,8 @@ import { notes } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 import { useRecordedApp } from '../setup/recorded-app.ts'
 
-// Where nobody listens, a statement outside any transaction goes the shortest way to its client. It
-// is the same statement as where somebody does, and the same as without the bridge.
+// Without subscribers, a statement outside transactions takes a short path to its client. It must be the
+// same statement as with subscribers, and as without the bridge.
 
 const store = new AsyncLocalStorage<string>()
 
@@ -18,7 +18,7 @@ describe.each([
 ])('with $name', ({ unheard }) => {
   const { app, sent, trips, clear } = useRecordedApp({ unheard })
   let stock: Pool
-  /** How many clients the application's pool has had. */
+  /** The number of clients that the pool has connected. */
   let clients = 0
   beforeAll(async () => {
     stock = new Pool({ connectionString: app.url, max: 1 })
@@ -74,7 +74,7 @@ describe.each([
     expect(mine).toMatchObject({ message: theirs.message, name: theirs.name })
     expect(mine).toMatchObject(code === undefined ? {} : { code, severity })
     expect(mine.stack).toContain('deepInUserCode')
-    // it is back before its sender hears
+    // The client is released before the call resolves.
     expect(app.pool).toMatchObject({ idleCount: 1, waitingCount: 0 })
     await app.pool.query('select 1')
     expect(clients).toBe(before)

@@ -115,7 +115,7 @@ describe('a manual transaction', () => {
       client.release()
       return seen
     }
-    // as the server says; pg says 'E' as soon as it has read that, which may come behind the error
+    // This is the server's status. pg reports 'E' when it has read ReadyForQuery, perhaps after the error.
     const told = ['I', 'T', 'T', 'T', 'E', 'T', 'T', 'I']
     expect(await statuses('rollback')).toEqual(told)
     expect(await statuses('commit')).toEqual(told)

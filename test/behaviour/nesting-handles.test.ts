@@ -85,7 +85,7 @@ describe('handles', () => {
   test('the bridge names savepoints by depth, since Drizzle counts only its own handles', async () => {
     await app.orm.transaction(async (tx) => {
       await app.db.transaction().execute(async () => {
-        // for Drizzle this is the first savepoint, for the connection the second
+        // This is Drizzle's first savepoint, but the second one of the connection.
         await tx
           .transaction(async (inner) => {
             await inner.insert(notes).values({ text: 'inner' })

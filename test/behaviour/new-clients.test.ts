@@ -6,7 +6,7 @@ import { notes, useApp } from '../setup/app.ts'
 
 const app = useApp({ pool: { max: 4, idleTimeoutMillis: 0 } })
 
-/** Whether a listener of the pool is called as code of a transaction while `fn` runs in one. */
+/** Whether a listener of the pool runs in the scope of the transaction in which `fn` runs. */
 async function scopesOf(
   event: 'connect' | 'acquire',
   fn: () => Promise<unknown>,

@@ -7,13 +7,13 @@ import { speakers } from '../setup/worlds.ts'
 
 const NEWS = `select payload from pg_notify('news', $1) as payload`
 
-/** Who listens to the channel `news`. */
+/** A listener on the channel `news`. */
 interface Listener {
-  /** What has come, in its order. */
+  /** The notifications, in order. */
   readonly heard: string[]
-  /** Resolves when this has come. */
+  /** Resolves when this notification has arrived. */
   hears(payload: string): Promise<void>
-  /** Gives the server the occasion to deliver what it has. */
+  /** Makes the server deliver pending notifications. */
   ask(): Promise<unknown>
   stop(): Promise<void>
 }
@@ -53,7 +53,7 @@ describe.each(speakers)('NOTIFY in a transaction of $name', (speaker) => {
       await app.orm.execute(drizzleSql`notify news, 'by Drizzle'`)
       await sql`notify news, 'by Kysely'`.execute(app.db)
       await app.pool.query(NEWS, ['by pg'])
-      // what is said twice is delivered once
+      // The server delivers duplicates once.
       await app.pool.query(NEWS, ['by pg'])
       await listener.ask()
       expect(listener.heard).toEqual([])
@@ -82,7 +82,7 @@ describe.each(speakers)('NOTIFY in a transaction of $name', (speaker) => {
     })
     await expect(failing).rejects.toBe(boom)
     await app.pool.query(NEWS, ['next'])
-    // they come in the order of their commits
+    // Notifications arrive in the order of the commits.
     await listener.hears('next')
     expect(listener.heard).toEqual(['next'])
     await listener.stop()
@@ -145,7 +145,7 @@ describe('LISTEN', () => {
 })
 
 describe('LISTEN on a client that was opened', () => {
-  // each client is a new one, made where it is asked for
+  // Each client is a new one, which connects in the scope of the request.
   const app = useApp({ pool: { maxUses: 1 } })
 
   test.each(speakers)(

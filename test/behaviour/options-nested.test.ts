@@ -4,7 +4,7 @@ import { type App, notes, useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 import { speakers } from '../setup/worlds.ts'
 
-/** A nested call with options, of each kind. */
+/** Nested calls with options, one of each kind. */
 interface Nested {
   readonly name: string
   readonly open: (app: App, modes: TransactionModes, fn: () => Promise<unknown>) => Promise<unknown>
@@ -15,7 +15,7 @@ const nested: readonly Nested[] = [
   {
     name: 'tx.transaction()',
     open: ({ orm, shared }, modes, fn) =>
-      // Drizzle's types know no options here, and Drizzle itself ignores them
+      // Drizzle's types have no options here, and Drizzle itself ignores them.
       shared.transaction(({ tx }) =>
         (tx as unknown as Pick<typeof orm, 'transaction'>).transaction(() => fn(), modes),
       ),
@@ -85,7 +85,7 @@ describe.each(speakers)('inside a transaction of $name', (outer) => {
         'insert a',
         ...savepoints,
         'insert b',
-        // of nested savepoints the outermost release is enough
+        // RELEASE of the outermost savepoint releases those inside it.
         'release savepoint sp1',
         'insert d',
         'commit',

@@ -6,7 +6,7 @@ import { kyselySpeaker, type Speaker, speakers } from '../setup/worlds.ts'
 
 const app = useApp()
 
-/** How each layer takes the options of a transaction. */
+/** The way in which each layer takes the options of a transaction. */
 interface Opener {
   readonly name: Speaker['name']
   readonly open: (app: App, modes: TransactionModes, fn: () => Promise<unknown>) => Promise<unknown>
@@ -99,7 +99,7 @@ describe.each(openers)('options of $name', ({ open }) => {
     'an isolation level %j is refused before any SQL',
     async (level) => {
       const failure = await failureOf(
-        // Kysely checks the words itself, at once
+        // Kysely checks the words itself, and throws.
         Promise.resolve().then(() =>
           open(app, { isolationLevel: level as IsolationLevel }, () =>
             kyselySpeaker.note(app, 'a'),

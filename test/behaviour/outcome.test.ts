@@ -136,7 +136,7 @@ describe.each(manners)('$name', (manner) => {
       'insert 999 to nothing',
       'commit',
     ])
-    // the connection is fit for the next
+    // The connection can be used for the next transaction.
     await speaker.note(app, 'b')
     expect(await app.rows()).toEqual(['b'])
     expect(app.pool.totalCount).toBeLessThanOrEqual(1)

@@ -154,7 +154,7 @@ describe('all calls for one pool return the same object', () => {
       shared.kysely()
       await shared.afterRollback(() => {})
       expect(orm.$client.totalCount).toBe(0)
-      // what is wrong with the database is told when it is used
+      // An unreachable database is an error when it is used.
       expect((await failureOf(orm.insert(notes).values({ text: 'a' }))).message).toMatch(/invalid/)
     })
     expect(app.transcript.lines()).toEqual([])

@@ -8,11 +8,11 @@ import { type Speaker, speakers } from '../setup/worlds.ts'
 
 const app = useApp({ pool: { max: 5 } })
 
-/** Fails as the server does when it can not serialize. */
+/** Fails with the server's error for a serialization failure. */
 const CONFLICT = `do $$ begin raise 'no order' using errcode = 'serialization_failure'; end $$`
 const DEADLOCK = `do $$ begin raise 'no way out' using errcode = 'deadlock_detected'; end $$`
 
-/** Sends a statement through a layer, which gives its errors as it does. */
+/** Sends a statement through a layer, with that layer's form of errors. */
 const send: Record<Speaker['name'], (text: string) => Promise<unknown>> = {
   drizzle: (text) => app.orm.execute(text),
   kysely: (text) => sql.raw(text).execute(app.db),
@@ -246,6 +246,6 @@ test('twenty serializable transactions that count one number through both layers
   await Promise.all(Array.from({ length: 20 }, (_, index) => count(index + 1)))
   const { rows } = await app.observer.query<{ n: number }>('select n from counter')
   expect(rows).toEqual([{ n: 210 }])
-  // else the test has tried nothing
+  // Without conflicts the test would prove nothing.
   expect(app.transcript.lines()).toContain('rollback')
 })

@@ -21,7 +21,7 @@ interface Count {
   n: number
 }
 
-/** A way to a statement. Each tells how many notes it sees. */
+/** A way to send a statement. Each returns the number of notes that it sees. */
 interface Door {
   readonly name: string
   readonly count: (app: App) => Promise<number | undefined>
@@ -146,7 +146,7 @@ describe.each(speakers)('in a transaction of $name', (speaker) => {
       expect(app.pool.totalCount - app.pool.idleCount).toBe(1)
     })
     expect(await app.rows()).toEqual(['a'])
-    // what goes to the physical client itself passes the channel by
+    // Statements on the physical client are not published.
     const reads = name === 'shared.withClient()' ? [] : ['select', 'select']
     expect(app.transcript.lines()).toEqual(['begin', 'insert a', ...reads, 'commit'])
     const events = app.transcript.events()

@@ -85,7 +85,7 @@ test('rollbackOnExit() resolves with the value', async () => {
 test.each(speakers)('rollbackOnExit() on a frame that $name holds', async (speaker) => {
   const seen = await speaker.block(app, async () => {
     await speaker.note(app, 'a')
-    // any block that joins is in the frame that holds it
+    // A joined block is in the frame of the transaction.
     await app.shared.transaction(({ frame }) => frame.rollbackOnExit(), {
       propagation: 'required',
     })

@@ -63,7 +63,7 @@ describe.each(manners)('$name', (manner) => {
           throw new Rollback('kept')
         })
       })
-      // a block of the bridge takes the signal itself, those of the layers let it pass
+      // A block of the bridge handles Rollback itself. Blocks of the layers reject with it.
       const takesIt = speaker.name === 'shared'
       expect(value).toBe(takesIt ? undefined : 'kept')
       expect(await app.rows()).toEqual(takesIt ? ['a'] : [])

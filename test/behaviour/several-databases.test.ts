@@ -8,7 +8,7 @@ import { worlds } from '../setup/worlds.ts'
 const one = useApp({ shared: { name: 'one' } })
 const two = useApp({ shared: { name: 'two' } })
 
-/** The lines of both, each with its database. They share one channel. */
+/** The statements of both databases, each with its name. They share one channel. */
 const linesOfBoth = (): string[] =>
   one.transcript
     .events()

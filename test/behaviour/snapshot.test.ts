@@ -8,7 +8,7 @@ const SNAPSHOT = "set transaction snapshot '00000003-0000001B-1'"
 
 type WithSnapshot = (fn: () => Promise<unknown>, config: { snapshot: string }) => Promise<unknown>
 
-/** Each way to ask for a snapshot in a savepoint, which can not have one of its own. */
+/** The ways to request a snapshot in a savepoint, which cannot have its own. */
 const ways: { name: string; ask: (app: App) => Promise<unknown> }[] = [
   {
     name: 'by hand',

@@ -4,7 +4,7 @@ import { notes, type Schema, useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 import { manners, sentIn, speakers, worldsIn } from '../setup/worlds.ts'
 
-// to ask is the same in all manners that send alike
+// The manner of sending does not matter for reading the state.
 describe.each(manners.slice(0, 2))('$name', (manner) => {
   const app = useApp(manner.options)
   const inTransaction = (): boolean[] => [app.shared.inTransaction, app.db.inTransaction]
@@ -58,7 +58,7 @@ describe.each(manners.slice(0, 2))('$name', (manner) => {
         expect(app.shared.current).toEqual(root)
       })
       expect(app.shared.current).toBeUndefined()
-      // to ask sends nothing
+      // Reading the state sends nothing.
       const quiet = ['(begin)', '(savepoint sp1)', '(release savepoint sp1)', '(commit)']
       expect(app.transcript.lines()).toEqual(sentIn(manner, quiet))
       expect(await app.rows()).toEqual([])
@@ -100,7 +100,7 @@ describe('frames', () => {
       const frames: TransactionFrame[] = []
       const end = (error?: Error) =>
         speaker.block(app, async () => {
-          // a block that joins is in the frame that is there
+          // A joined block is in the frame of the transaction.
           await app.shared.transaction(({ frame }) => void frames.push(frame), {
             propagation: 'required',
           })
@@ -196,7 +196,7 @@ describe('frames', () => {
     const kept: Promise<unknown>[] = []
     const done = app.orm.transaction(async (tx) => {
       await tx.insert(notes).values({ text: 'a' })
-      // runs as soon as the block has resolved, before the answer to COMMIT
+      // This runs when the block has resolved, before the answer to COMMIT.
       setImmediate(() => kept.push(failureOf(tx.insert(notes).values({ text: 'late' }))))
     })
     await done

@@ -30,7 +30,7 @@ type Moments = {
   }
 }
 
-/** One application's two layers and its pool, on the bridge or not. */
+/** The two layers and the pool of an application, with or without the bridge. */
 interface Trio {
   readonly orm: { select: ReturnType<typeof drizzle>['select'] } & Pick<
     ReturnType<typeof drizzle>,
@@ -50,7 +50,7 @@ interface View {
   readonly rows: (trio: Trio) => Promise<unknown>
 }
 
-/** What somebody who asks gets to see. */
+/** The values that a way to query returns. */
 const plainViews: readonly View[] = [
   { name: 'Drizzle', rows: async ({ orm }) => orm.select().from(moments) },
   {
@@ -74,7 +74,7 @@ const plainViews: readonly View[] = [
   },
 ]
 
-/** The same through statements with names. */
+/** The same with named statements. */
 const namedViews: readonly View[] = [
   {
     name: 'Drizzle, prepared',

@@ -9,7 +9,7 @@ import { MemoryCache } from '../setup/memory-cache.ts'
 const app = useApp()
 const cache = new MemoryCache('all')
 
-// A controlled transaction is never the ambient one, so only its handle tells of it.
+// A controlled transaction is never ambient, so only its handle leads to it.
 let made: ReturnType<typeof make>
 
 function make() {
@@ -61,7 +61,7 @@ test.each(writes)(
     const { db, orm, shared, texts } = made
     const trx = await db.startTransaction().execute()
     await write(shared.drizzleFor(trx) as unknown as typeof orm)
-    // served from the cache while the write is open; it must not be afterwards
+    // The result may come from the cache while the write is not committed, but not afterwards.
     expect(await texts(orm)).toEqual([])
     await trx.commit().execute()
     expect(await texts(orm)).toEqual([{ text: 'a' }])

@@ -26,7 +26,7 @@ describe.each(['all', 'explicit'] as const)('with the strategy %s', (strategy) =
       await app.warm()
       await app.observer.query("insert into note (text) values ('behind its back')")
       await speaker.block(app, async () => {
-        // the server is asked, not the cache
+        // The rows come from the server, not from the cache.
         expect(await app.cached()).toEqual(['a', 'behind its back'])
         expect(await app.cached()).toEqual(['a', 'behind its back'])
       })

@@ -7,7 +7,7 @@ import { failureOf } from '../setup/failure.ts'
 
 const app = useCachedApp()
 
-/** A way to write the note w, and what the cache is to forget then. */
+/** A way to write the note w, and the tables that must be invalidated then. */
 interface Write {
   readonly name: string
   readonly run: (app: CachedApp) => PromiseLike<unknown>
@@ -233,7 +233,7 @@ describe('a cache that fails', () => {
   const taking = useCachedApp('all', {
     onHookError: (error) => void taken.push(error),
   })
-  // what Drizzle has built it tells its cache of itself, and of what that throws
+  // Drizzle reports its own writes to its cache, and rejects if the cache throws.
   const ours = writes.filter(({ name }) => name !== 'an insert of Drizzle')
 
   test.each(ours)('rejects $name, which is committed', async ({ run }) => {

@@ -157,7 +157,7 @@ describe('words that PostgreSQL would not take', () => {
     'release savepoint sp1 now',
     'set transaction nonsense',
   ])('%j', (text) => {
-    // a savepoint may itself be called savepoint
+    // A savepoint may be named `savepoint`.
     const expected =
       text === 'rollback to savepoint' ? named('rollback-to', 'savepoint') : malformed
     expect(controlCommand(text, true)).toEqual(expected)

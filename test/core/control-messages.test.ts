@@ -8,7 +8,7 @@ interface Speaker {
   execute(message: object): void
 }
 
-/** What pg itself would write. */
+/** The bytes that pg writes. */
 function asPg(text: string): Buffer {
   const written: Buffer[] = []
   const stream = {

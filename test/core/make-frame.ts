@@ -3,7 +3,7 @@ import type { FrameOptions } from '../../packages/bridge/src/transaction/frame.t
 /** A frame of a callback API. */
 export const scoped: FrameOptions = { layer: 'drizzle', scoped: true, begun: true }
 
-/** A savepoint by hand: a mark on its parent. */
+/** A manual savepoint. */
 export function mark(name: string): FrameOptions {
   return { layer: 'kysely', scoped: false, begun: false, name }
 }

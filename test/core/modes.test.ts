@@ -58,7 +58,7 @@ describe('modes', () => {
   })
 })
 
-/** What a savepoint must set, in a transaction with these modes. */
+/** The mode that a savepoint must set, in a transaction with these modes. */
 function inside(outer: TransactionModes, asked: TransactionModes, level = 'read committed') {
   const frame = new TransactionStack().push({ ...scoped, modes: outer })
   return narrowing(asked, frame, level as 'read committed')

@@ -36,7 +36,7 @@ describe('readsOnly', () => {
     'execute plan',
     'select 1; insert into note values (1)',
     'begin; insert into note values (1); commit',
-    // it runs what it explains, if it is asked to
+    // EXPLAIN ANALYZE executes its statement.
     'explain analyze insert into note values (1)',
     'explain (analyze, verbose) delete from note',
     '/* select */ insert into note values (1)',

@@ -64,7 +64,7 @@ describe.each(KINDS)('%s', (kind: HookKind) => {
     const { inner } = nested()
     const link = new Scope(undefined, {}, 'block')
     let stood: unknown
-    // like a builder, which runs where it is awaited
+    // This is like a query builder, which runs where it is awaited.
     class Lazy extends Promise<string> {
       // oxlint-disable-next-line unicorn/no-thenable
       override then: Promise<string>['then'] = (...handlers) => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Scanner } from '../../packages/bridge/src/sql/scanner.ts'
 
-/** The words that are found one after the other, as far as there are any. */
+/** The words of a text, up to the first thing that is no word. */
 function words(text: string): string[] {
   const scanner = new Scanner(text)
   const found: string[] = []

@@ -36,7 +36,7 @@ function declarationOf(name: string, lines: readonly string[]): number {
   return lines.findIndex((line) => declaration.test(line))
 }
 
-/** Lints are told between the comment and its declaration. */
+/** Comments for the linter may stand between the comment and its declaration. */
 function isDocumented({ lines, start }: PublicSymbol): boolean {
   const before = lines.slice(0, start).filter((line) => !line.startsWith('// eslint-'))
   return documented.test(before.at(-1) ?? '')

@@ -25,7 +25,7 @@ beforeEach(() => {
   root = stack.push(scoped)
 })
 
-/** Takes a turn that notes its name. */
+/** Takes a turn that records its name. */
 function take(frame: Frame, name: string): Promise<string> {
   return turns.run(frame, () => {
     ran.push(name)
@@ -174,7 +174,7 @@ describe('a clock that has expired', () => {
 test('calls of advance() inside a turn lose no waiter', async () => {
   const inner = stack.push(block('x'))
   const nested = turns.run(root, () => {
-    // what starts here ends another frame at once, and tells so
+    // This waiter ends another frame at once, and calls advance().
     const short = stack.push(block('y'))
     stack.end(short, 'released')
     turns.advance(gone)

@@ -3,13 +3,13 @@ import { type App, type AppOptions, useApp } from '../setup/app.ts'
 import { FaultyProxy } from './proxy.ts'
 import { session } from './support.ts'
 
-/** An application whose one client goes through a proxy that harms. */
+/** An application whose only client goes through a proxy that injects faults. */
 export interface FaultyApp {
   readonly app: App
   readonly proxy: FaultyProxy
-  /** The session that the client has at the beginning of the test. */
+  /** The process id of the client's session at the beginning of the test. */
   readonly pid: number
-  /** Counts the requests for an answer that pass the proxy while `fn` runs. */
+  /** Counts the round trips that pass the proxy while `fn` runs. */
   readonly tripsOf: (fn: () => Promise<unknown>) => Promise<number>
 }
 
@@ -20,7 +20,7 @@ export function useFaultyApp(options: AppOptions = {}): FaultyApp {
   let pid = 0
 
   beforeAll(() => {
-    // pg tells the pool of a client that is lost while nobody has it
+    // pg emits the loss of an idle client on the pool.
     app.pool.on('error', () => {})
   })
   beforeEach(async () => {

@@ -10,7 +10,7 @@ const proxy = new FaultyProxy()
 const app = useApp({ pool: { max: 1 }, through: proxy })
 const given = new Error('given up')
 
-/** Runs a transaction that is given up while a statement of it runs. */
+/** Runs a transaction that is aborted while one of its statements runs. */
 async function giveUp(): Promise<Error> {
   const controller = new AbortController()
   const failure = failureOf(
@@ -31,7 +31,7 @@ describe('a CancelRequest', () => {
   test('uses a separate connection, and the client is reused', async () => {
     const before = proxy.connections
     expect(await giveUp()).toBe(given)
-    // one for the client, where the pool had none, and one for the request
+    // One is for the client, if the pool had none, and one is for the CancelRequest.
     expect(proxy.connections - before).toBe(2)
     expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'select', 'rollback'])
     expect(await app.rows()).toEqual([])
@@ -57,7 +57,7 @@ describe('a CancelRequest', () => {
         expect((await failure).message).toBe('Query read timeout')
         await fault.struck
         await speaker.note(app, 'b')
-        // what comes behind it is not cancelled
+        // Later statements are not cancelled.
         await app.pool.query('select pg_sleep(0.7)')
       })
       expect(await app.rows()).toEqual(['a', 'b'])

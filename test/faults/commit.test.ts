@@ -17,7 +17,7 @@ import {
 const faulty = useFaultyApp()
 const { app, proxy } = faulty
 
-/** Runs a block that writes two notes, with that harm on its way. */
+/** Runs a block that writes two notes, with that fault. */
 async function strike(harm: Harm, at: Moment, speaker: Speaker): Promise<Report> {
   const fault = proxy.plan(harm, at)
   const reporting = reportOf(app, speaker, async () => {

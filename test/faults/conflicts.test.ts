@@ -5,7 +5,7 @@ import { failureOf } from '../setup/failure.ts'
 import { speakers, worlds } from '../setup/worlds.ts'
 import { blocked, expectTold, reportOf, session } from './support.ts'
 
-/** Somebody else on the same database. */
+/** Another client of the same database. */
 let other: PoolClient
 let pid = 0
 
@@ -27,7 +27,7 @@ describe('a serialization failure', () => {
   const app = useApp({ pool: { max: 1, options } })
   useOther(app)
 
-  /** Both count the notes, and both write one: only one of them can have been first. */
+  /** Both transactions count the notes and write one, so they cannot be serialized. */
   async function overtake(write: () => Promise<unknown>): Promise<void> {
     await app.pool.query('select count(*) from note')
     await write()
@@ -92,13 +92,13 @@ describe('a deferred constraint', () => {
 })
 
 describe('a deadlock', () => {
-  // the one who looks first is the one who gives way
+  // The transaction that checks for deadlocks first is the victim.
   const app = useApp({ pool: { max: 1, options: '-c deadlock_timeout=10ms' } })
   useOther(app)
 
   const lock = (text: string): string => `select from note where text = '${text}' for update`
 
-  /** The other has `y`, and waits for `x`. */
+  /** The other transaction has locked `y`, and waits for `x`. */
   async function entangle(): Promise<{ readonly waiting: Promise<unknown> }> {
     const { rows } = await other.query<{ pid: number }>('select pg_backend_pid() as pid')
     await other.query(`set deadlock_timeout = '10min'`)

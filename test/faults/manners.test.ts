@@ -17,12 +17,12 @@ import {
   terminate,
 } from './support.ts'
 
-// What is lost, and what is told of it, is the same in every manner: riding or not, in pipeline mode,
-// heard or not.
+// Faults must have the same effects and errors in every manner: with and without deferred commands, in
+// pipeline mode, with and without subscribers.
 
 const KEPT = ['a', 'b', 'd']
 
-/** Where the connection breaks, how, and what is so afterwards. */
+/** The place and the kind of each fault, with the outcome and the rows afterwards. */
 type Fault = readonly [
   what: string,
   harm: Harm,
@@ -63,7 +63,7 @@ describe.each(manners)('$name', ({ name, options }) => {
   const { app, proxy } = faulty
 
   describe.each(mixed)('$name', ({ outer, inner }) => {
-    /** Two notes, one of them in a savepoint, then a savepoint that is rolled back, then one more. */
+    /** Writes two notes, one of them in a savepoint, then one in a savepoint that is rolled back, then one more. */
     async function story(): Promise<void> {
       await outer.note(app, 'a')
       await inner.block(app, () => inner.note(app, 'b'))

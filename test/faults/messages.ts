@@ -1,17 +1,17 @@
-/** Who sends: the client or the server. */
+/** The sender: the client or the server. */
 type Side = 'frontend' | 'backend'
 
 /** One message of the protocol between a client and the server. */
 export interface Message {
   readonly side: Side
-  /** The letter that the protocol knows it by. The first message of a client has none. */
+  /** The type byte. The first message of a client has none. */
   readonly type: string
   /** The SQL of Parse and Query, the values of Bind, the tag of CommandComplete and of the ReadyForQuery behind it. */
   readonly text: string
   readonly bytes: Buffer
 }
 
-/** Says whether this is the message that is waited for. */
+/** Whether this is the expected message. */
 export type Moment = (message: Message) => boolean
 
 /** The client sends that SQL, in a Parse or in a simple Query. */
@@ -25,23 +25,23 @@ export function binds(value: string): Moment {
   return ({ side, type, text }) => side === 'frontend' && type === 'B' && text === value
 }
 
-/** The client asks the server to cancel what another connection runs. */
+/** The client asks the server to cancel the statement of another connection. */
 export function asksToCancel({ side, type, bytes }: Message): boolean {
   return side === 'frontend' && type === '' && bytes.readUInt32BE(4) === 80_877_102
 }
 
-/** The server says that a command is done. */
+/** The server reports that a command is complete. */
 export function completes(tag: string): Moment {
   return ({ side, type, text }) => side === 'backend' && type === 'C' && text === tag
 }
 
-/** The server is ready for the next trip, after that command. */
+/** The server is ready for the next round trip, after that command. */
 export function isReadyAfter(tag: string): Moment {
   return ({ side, type, text }) => side === 'backend' && type === 'Z' && text === tag
 }
 
 /**
- * Cuts the bytes of one side into messages.
+ * Splits the bytes of one side into messages.
  *
  * Source: https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
@@ -57,7 +57,7 @@ export class MessageReader {
     this.#started = side === 'backend'
   }
 
-  /** The messages that are complete with these bytes. */
+  /** Returns the messages that these bytes complete. */
   read(chunk: Buffer): Message[] {
     this.#bytes = Buffer.concat([this.#bytes, chunk])
     const messages: Message[] = []
@@ -89,7 +89,7 @@ function stringsOf(body: Buffer): string[] {
   return body.toString('utf8').split('\0')
 }
 
-/** The values of a Bind: behind two names and a list of formats, each with its length. */
+/** Reads the values of a Bind, which follow two names and a list of formats. */
 function valuesOf(body: Buffer): string[] {
   let at = body.indexOf(0, body.indexOf(0) + 1) + 1
   at += 2 + 2 * body.readUInt16BE(at)

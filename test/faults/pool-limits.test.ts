@@ -69,7 +69,7 @@ describe('maxUses', () => {
 
   test.each(worlds)('$name: a transaction counts as one use of its client', async (world) => {
     const { outer, inner } = world
-    // the use of a client that there may be is over with these
+    // These complete the uses of a client that the pool may have already.
     await until(async () => {
       await app.pool.query('select 1')
       return app.pool.totalCount === 0

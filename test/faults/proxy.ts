@@ -4,17 +4,17 @@ import type { Passage } from '../setup/app.ts'
 import { type Message, MessageReader, type Moment } from './messages.ts'
 
 /**
- * What happens to the connection at a message: it is closed on both sides before or after that
- * message has passed, with half of it passed, or reset in the face of the client; or nothing passes
- * any more, either way, until the fault is lifted.
+ * The fault at a message. The connection is closed on both sides before the message passes, after it, or
+ * with half of it passed; or it is reset for the client; or nothing passes in either direction until the
+ * fault is lifted.
  */
 export type Harm = 'cut before' | 'cut after' | 'reset' | 'truncate' | 'stall'
 
-/** A fault that waits for its moment. */
+/** A planned fault. */
 interface Fault {
-  /** Resolves when it has struck. */
+  /** Resolves when the fault has happened. */
   readonly struck: Promise<void>
-  /** Lets pass what a stall holds. */
+  /** Passes the bytes that a stall has withheld. */
   lift(): void
 }
 
@@ -24,15 +24,15 @@ interface ArmedFault {
   strike(link: Link): void
 }
 
-/** Stands between a pool and the server, and does harm at a chosen message of the protocol. */
+/** A proxy between a pool and the server. It injects faults at chosen messages of the protocol. */
 export class FaultyProxy implements Passage {
-  /** How many connections were made through it. */
+  /** The number of connections through the proxy so far. */
   connections = 0
   #faults: ArmedFault[] = []
   #server: Server | undefined
   readonly #links = new Set<Link>()
 
-  /** Starts to listen. Gives the URL by which the server is reached through it. */
+  /** Starts to listen. Returns the URL of the server through the proxy. */
   async open(url: string): Promise<string> {
     const target = new URL(url)
     this.#server = createServer((client) => {
@@ -56,7 +56,7 @@ export class FaultyProxy implements Passage {
     if (this.#server?.listening) await once(this.#server, 'close')
   }
 
-  /** Does harm once, at the first message from now on that is the one. */
+  /** Injects a fault once, at the first message from now on that matches. */
   plan(harm: Harm, at: Moment): Fault {
     const { promise, resolve } = Promise.withResolvers<void>()
     let struck: Link | undefined
@@ -71,7 +71,7 @@ export class FaultyProxy implements Passage {
     return { struck: promise, lift: () => struck?.resume() }
   }
 
-  /** Forgets the faults whose moment has not come. */
+  /** Removes the faults that have not happened yet. */
   forget(): void {
     this.#faults = []
   }
@@ -93,7 +93,7 @@ class Link {
   readonly #client: Socket
   readonly #server: Socket
   readonly #take: (message: Message) => ArmedFault | undefined
-  /** What a stall holds, and what is to be done behind it. */
+  /** The bytes that a stall withholds, and the actions after them. */
   #held: (() => void)[] | undefined
   #isCut = false
 
@@ -105,7 +105,7 @@ class Link {
     this.#forward(server, client, new MessageReader('backend'))
   }
 
-  /** Closes both sides, behind all that has passed. */
+  /** Closes both sides, after all bytes that have passed. */
   cut(): void {
     this.#isCut = true
     this.#client.end()
@@ -122,13 +122,13 @@ class Link {
   #forward(from: Socket, to: Socket, reader: MessageReader): void {
     from.setNoDelay(true)
     from.on('data', (chunk) => {
-      // what came in one packet leaves in one
+      // The bytes of one packet are sent as one packet.
       to.cork()
       for (const message of reader.read(chunk)) this.#orHold(() => this.#pass(message, to))
       to.uncork()
     })
     from.on('end', () => this.#orHold(() => to.end()))
-    // a connection that was reset is closed, too
+    // A connection that was reset is closed as well.
     from.on('error', () => this.#orHold(() => to.end()))
   }
 

@@ -19,11 +19,11 @@ import {
   session,
 } from './support.ts'
 
-// `query_timeout` is of pg itself: it stops waiting, and does not tell the server. A transaction
-// must neither wait for such a statement nor keep it.
+// `query_timeout` is an option of pg: pg stops waiting, and does not tell the server. A transaction must
+// neither wait for such a statement nor commit it.
 
 const TOO_SLOW = 'Query read timeout'
-/** Waits, on the server, for a lock that another session has. */
+/** A statement that waits on the server for a lock of another session. */
 const WAIT = `insert into note (text) select 'given up' from pg_advisory_xact_lock(1)`
 
 let holder: PoolClient | undefined
@@ -40,7 +40,7 @@ async function letGo(): Promise<void> {
   holder = undefined
 }
 
-/** Nothing runs on though the lock is still there, nothing is kept, and the pool is well. */
+/** Asserts that no statement still waits for the lock, that nothing is committed, and that the pool works. */
 async function expectOver(app: App, speaker: Speaker): Promise<void> {
   expect(app.pool.totalCount).toBe(app.pool.idleCount)
   await atRest(app, pid)
@@ -121,7 +121,7 @@ describe('a statement with a query_timeout', () => {
 })
 
 describe('a pool with a query_timeout', () => {
-  // long for what does not wait, on any machine
+  // Long enough for a statement that does not wait, on any machine.
   const app = useApp({ pool: { max: 1, query_timeout: 500 } })
 
   beforeAll(async () => {
@@ -158,7 +158,7 @@ describe('a pool with a query_timeout', () => {
   )
 })
 
-/** Queries that speak the protocol themselves, each used until its end. */
+/** Query objects that write messages themselves, each used until its end. */
 const objects: readonly { name: string; use: (client: PoolClient) => Promise<unknown> }[] = [
   {
     name: 'a cursor',
@@ -178,7 +178,7 @@ const objects: readonly { name: string; use: (client: PoolClient) => Promise<unk
       pipeline(Readable.from(['a\n']), client.query(copyFrom('copy note (text) from stdin'))),
   },
   {
-    // an error that it told of later would be heard by nobody
+    // Nothing would handle an error that it emits later.
     name: 'a query object',
     use: (client) =>
       new Promise((resolve) => {
@@ -210,7 +210,7 @@ describe.each(objects)('the timer of $name, in a pool with a query_timeout,', ({
     await speaker.block(app, async () => {
       await speaker.note(app, 'innocent')
       const running = app.pool.query('select pg_sleep(0.1)')
-      // it has left by then
+      // It was sent by then.
       await new Promise<void>((resolve) => process.nextTick(resolve))
       vi.advanceTimersByTime(600)
       await running
@@ -242,7 +242,7 @@ describe('a statement that was abandoned', () => {
     await client.query(`insert into note (text) values ('late')`)
     const failure = await failureOf(client.query('commit'))
     expect(failure.cause).toMatchObject({ message: TOO_SLOW })
-    // longer than a request to cancel waits before it is repeated
+    // Longer than the pause after which a CancelRequest is repeated.
     const wanted = { text: 'select pg_sleep(1)', query_timeout: 10_000 }
     expect(await client.query(wanted)).toMatchObject({ rowCount: 1 })
     client.release()
@@ -261,7 +261,7 @@ describe('a statement that was abandoned', () => {
     const client = await app.pool.connect()
     if (where === 'inside') await client.query('begin')
     await ask()
-    // behind it
+    // This is sent after it.
     const last = where === 'inside' ? 'rollback' : 'select 1'
     await client.query({ text: last, query_timeout: 10_000 } as { text: string })
     client.release()

@@ -21,12 +21,12 @@ describe.skipIf(!isOurs)('a server that crashes, and comes back', () => {
   beforeAll(async () => {
     server = await startPostgres()
     const { url } = await freshDatabase(server.url)
-    // what is told to be committed must be there after the crash
+    // A transaction that is reported as committed must survive the crash.
     const durable = `${url}?options=${encodeURIComponent('-c synchronous_commit=on')}`
     app = await startApp({ url: durable, urlForApps: durable })
-    // pg tells the pool of clients that are lost while nobody has them
+    // pg emits the loss of idle clients on the pool.
     for (const pool of [app.pool, app.observer]) pool.on('error', () => {})
-    // COMMIT of a note with this text takes its time
+    // COMMIT of a note with this text is slow.
     await app.observer.query(`
       ${CREATE_TABLES};
       create function nap() returns trigger language plpgsql as $$
@@ -43,7 +43,7 @@ describe.skipIf(!isOurs)('a server that crashes, and comes back', () => {
     await server.stop()
   })
 
-  /** Kills one backend. The server then ends all others, and recovers what was committed. */
+  /** Kills one backend. The server then ends all others, and recovers. */
   async function crash(): Promise<void> {
     const victim = await app.observer.connect()
     const { rows } = await victim.query<{ pid: number }>('select pg_backend_pid() as pid')
@@ -76,7 +76,7 @@ describe.skipIf(!isOurs)('a server that crashes, and comes back', () => {
         await app.pool.query('select pg_sleep(600)')
       })
       const committing = reportOf(app, speaker, () => speaker.note(app, 'slow'))
-      // each is where it stays: a transaction between two statements is idle for a moment, too
+      // Each stays in this state, unlike a transaction that is idle between two statements.
       await until(async () => {
         const { rows } = await app.observer.query(`
           select count(*) filter (where wait_event = 'PgSleep')::int as sleeping,

@@ -19,7 +19,7 @@ import {
 const faulty = useFaultyApp()
 const { app, proxy } = faulty
 
-/** What has failed beside an error, while cleaning up. */
+/** The suppressed errors of an error. */
 function suppressedBy(error: unknown): unknown[] {
   return (error as { suppressed?: unknown[] }).suppressed ?? []
 }
@@ -30,7 +30,7 @@ const moments = [
   { what: 'at the answer to ROLLBACK', at: completes('ROLLBACK') },
   { what: 'at the end of that answer', at: isReadyAfter('ROLLBACK') },
 ]
-/** In these the answer to ROLLBACK comes, all of it: nothing has failed. */
+/** With these faults the complete answer to ROLLBACK arrives, so nothing has failed. */
 const answered = [
   'cut after at the end of that answer',
   'stall at the end of that answer',

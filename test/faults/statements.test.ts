@@ -20,7 +20,7 @@ interface Planned {
   readonly at: Moment
 }
 
-/** Those of control statements, which are trips of their own where they do not ride. */
+/** Faults at control commands, which are separate round trips if they are not deferred. */
 const controls: readonly Planned[] = [
   { what: 'BEGIN', at: sends('begin') },
   { what: 'SAVEPOINT', at: sends('savepoint sp1') },
@@ -59,7 +59,7 @@ describe.each(manners)('$manner', ({ lazy, faults }) => {
   const { app, proxy } = faulty
 
   describe.each(mixed)('$name', ({ outer, inner }) => {
-    /** A block with two savepoints, of which the second is rolled back. */
+    /** Runs a block with two savepoints, of which the second is rolled back. */
     async function story(): Promise<void> {
       await outer.note(app, 'a')
       await outer.note(app, 'b')

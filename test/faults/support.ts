@@ -5,20 +5,20 @@ import type { App } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 import { type Speaker, worlds } from '../setup/worlds.ts'
 
-/** What users throw. */
+/** The error that user code throws. */
 export const boom = new Error('boom')
 
-/** Each layer outside, and another one inside. */
+/** Each layer outside, with another one inside. */
 export const mixed = worlds.filter(
   ({ outer, inner }) => inner.name === (outer.name === 'kysely' ? 'drizzle' : 'kysely'),
 )
 
-/** Waits until it is so. A test in which it never is runs out of time. */
+/** Waits until the condition holds. Otherwise the test runs into its timeout. */
 export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await isSo())) await setTimeout(5)
 }
 
-/** Makes sure that the pool of one has a session, and tells its process id. */
+/** Ensures that the pool of one has a session. Returns its process id. */
 export async function session(app: App): Promise<number> {
   const { rows } = await app.pool.query<{ pid: number }>('select pg_backend_pid() as pid')
   app.transcript.clear()
@@ -33,7 +33,7 @@ async function isThere(app: App, pid: number, state: string): Promise<boolean> {
   return rowCount === 1
 }
 
-/** Waits until the server has ended the session: what it has done by then is final. */
+/** Waits until the server has ended the session, so that its effects are final. */
 export async function gone(app: App, pid: number): Promise<void> {
   await until(async () => !(await isThere(app, pid, 'true')))
 }
@@ -48,7 +48,7 @@ export async function blocked(app: App, pid: number): Promise<void> {
   await until(() => isThere(app, pid, `wait_event_type = 'Lock'`))
 }
 
-/** Waits until the session runs nothing, if it is there at all. */
+/** Waits until the session is idle, or has ended. */
 export async function atRest(app: App, pid: number): Promise<void> {
   await until(async () => !(await isThere(app, pid, `state = 'active'`)))
 }
@@ -59,9 +59,9 @@ export async function terminate(app: App, pid: number): Promise<void> {
   await gone(app, pid)
 }
 
-/** How a transaction ended, for its caller and for its hooks. */
+/** The end of a transaction, for its caller and for its hooks. */
 export interface Report {
-  /** Whether the block came to register its hooks: not where BEGIN is a trip of its own, and failed. */
+  /** Whether the block has registered its hooks. It has not if BEGIN was sent at once and failed. */
   readonly hasHooks: boolean
   readonly error: Error | undefined
   readonly hooks: readonly string[]
@@ -90,7 +90,7 @@ export async function reportOf(
   return { hasHooks, error, hooks }
 }
 
-/** The transaction was told to have ended so, by its promise and by its hooks alike. */
+/** Asserts that the promise of the transaction and its hooks report this outcome. */
 export function expectTold(
   { hasHooks, error, hooks }: Report,
   outcome: 'committed' | 'rolled-back' | 'unknown',
@@ -107,7 +107,7 @@ const HOOKS = {
   unknown: ['unknown'],
 }
 
-/** Of an error and its causes, the one that says that the connection is gone. */
+/** Finds the error about the lost connection among an error and its causes. */
 export function lossIn(error: unknown): unknown {
   let cause = error
   while (cause instanceof Error && !isLoss(cause)) ({ cause } = cause)
@@ -116,16 +116,16 @@ export function lossIn(error: unknown): unknown {
 
 function isLoss(error: Error): boolean {
   const { code } = error as { code?: string }
-  // a client that writes before it has heard of the end is told so by its socket
+  // A client that writes before it has noticed the end gets an error of its socket.
   const isOfSocket = code === 'ECONNRESET' || code === 'EPIPE'
-  // 57P01: terminated by an administrator
+  // 57P01 means terminated by an administrator.
   return isOfSocket || code === '57P01' || error.message.startsWith('Connection terminated')
 }
 
-/** The pool of one has its size back, and the next request works, on a session of its own. */
+/** Asserts that the pool of one is complete again, and that the next request works on a new session. */
 export async function expectNextRequest(app: App, speaker: Speaker, lost: number): Promise<void> {
   expect(app.pool.totalCount).toBe(app.pool.idleCount)
-  // it may be just hearing of the end
+  // It may be about to notice the end.
   await until(() => app.pool.totalCount === 0)
   await speaker.block(app, () => speaker.note(app, 'next'))
   expect(app.pool.totalCount).toBe(1)

@@ -14,13 +14,13 @@ beforeEach(async () => {
   pid = await session(app)
 })
 
-/** What exceeds a time limit of the server, and the code of the error. */
+/** Statements that exceed a time limit of the server, with the SQLSTATE. */
 const limits = [
   { limit: 'statement_timeout', code: '57014', sql: 'select pg_sleep(600)' },
   { limit: 'lock_timeout', code: '55P03', sql: `update note set text = 'b' where text = 'theirs'` },
 ]
 
-/** Keeps the rows of others locked while `fn` runs. */
+/** Locks the rows of others while `fn` runs. */
 async function whileLocked(fn: () => Promise<void>): Promise<void> {
   const other = await app.observer.connect()
   try {
@@ -34,7 +34,7 @@ async function whileLocked(fn: () => Promise<void>): Promise<void> {
 }
 
 describe.each(limits)('$limit', ({ limit, code, sql }) => {
-  /** Long enough for what takes no time at all, on any machine. */
+  /** Long enough for a statement that does not wait, on any machine. */
   const set = `set local ${limit} = 150`
   const verb = sql.split(' ', 1)[0]
 

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 
-/** What PostgreSQL takes for white space between two words. */
+/** Text that PostgreSQL accepts as white space between two words. */
 export const blank = fc.constantFrom(
   ' ',
   '  ',
@@ -24,7 +24,7 @@ export const blank = fc.constantFrom(
 
 export const noBlank = fc.constantFrom('', '', '', ' ', '\n', '/* ; */', '-- ;\n')
 
-/** The words, in any case, with something blank between each two. */
+/** The words, in any case, with white space between them. */
 function words(text: string): fc.Arbitrary<string> {
   return joined(text.split(' ').map((word) => fc.mixedCase(fc.constant(word))))
 }
@@ -36,7 +36,7 @@ export function joined(parts: readonly fc.Arbitrary<string>[]): fc.Arbitrary<str
   }, first)
 }
 
-/** One of the spellings, in which `[x]` may be there or not. */
+/** One of the spellings, with or without the optional parts in brackets. */
 export function spelling(...texts: readonly string[]): fc.Arbitrary<string> {
   const spellings = texts.flatMap((text) => {
     const without = text.replace(/ ?\[.*\]/, '')

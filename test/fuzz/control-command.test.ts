@@ -11,7 +11,7 @@ import { type Place, places, type Protocol, Server } from './server.ts'
 import { name, withModes } from './controls.ts'
 import { text } from './texts.ts'
 
-// FUZZ_RUNS=200000 tries more, from a seed of its own; FUZZ_SEED repeats a run.
+// FUZZ_RUNS=200000 tries more texts, from a random seed. FUZZ_SEED repeats a run.
 const runs = Number(process.env['FUZZ_RUNS'] ?? 3000)
 const seed = Number(
   process.env['FUZZ_SEED'] ?? ('FUZZ_RUNS' in process.env ? Date.now() % 2 ** 31 : 20_250_101),
@@ -56,7 +56,7 @@ describe(`what the tokenizer says is what the server does (seed ${seed})`, { tim
       const made = await server.ask(`savepoint ${one}`)
       const found = await server.ask(`release savepoint ${other}`)
       const said = [nameIn(`savepoint ${one}`), nameIn(`release savepoint ${other}`)]
-      // what either side refuses, nobody takes for another
+      // A text that either side refuses cannot be mistaken for another.
       if (made.error !== undefined || found.error?.code === '42601') return
       if (said.includes(undefined)) return
       expect(said[0] === said[1], JSON.stringify(said)).toBe(found.error === undefined)

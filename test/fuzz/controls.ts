@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { joined, spelling } from './blanks.ts'
 import { content, quoted } from './literals.ts'
 
-/** A name of a savepoint, in spellings that PostgreSQL tells apart, or takes for one. */
+/** A name of a savepoint, in spellings that are the same or different for PostgreSQL. */
 export const name: fc.Arbitrary<string> = fc.oneof(
   fc.constantFrom(
     'sp1',
@@ -18,13 +18,13 @@ export const name: fc.Arbitrary<string> = fc.oneof(
   fc.constantFrom('é', 'É', '"É"', '\u212a', 'k', 'İ', '"İ"', 'ß', 'ſ', '"ä;"'),
   fc.constantFrom('begin', 'to', 'select', '$x', '1x', 'U', '"u"', '""', '"x', 'Sp 1'),
   fc.constantFrom('U&"sp1"', 'u&"\\0073p1"', 'U&"d!0061" uescape \'!\''),
-  // PostgreSQL cuts a name after 63 bytes, and no character in two
+  // PostgreSQL truncates names to 63 bytes, at a character boundary.
   fc.nat(3).map((n) => `${'x'.repeat(61)}${'yéz'.slice(0, n)}`),
   fc.nat(2).map((n) => `"${'é'.repeat(31)}${'z'.repeat(n)}"`),
   content.map(quoted('"')),
 )
 
-/** Modes, some of which PostgreSQL would not take. */
+/** Modes, some of which PostgreSQL refuses. */
 const modes = fc
   .array(
     fc.tuple(
@@ -47,7 +47,7 @@ const modes = fc
   )
   .map((parts) => parts.map(([comma, mode], n) => (n === 0 ? mode : comma + mode)).join(''))
 
-/** What begins a transaction with modes, or sets them. */
+/** Commands that begin a transaction with modes, or set them. */
 export const withModes = joined([
   spelling(
     'begin [work]',
@@ -60,7 +60,7 @@ export const withModes = joined([
   modes,
 ])
 
-/** Commands that move the transaction, in every spelling, and some that almost do. */
+/** Control commands in every spelling, and texts that resemble them. */
 export const control: fc.Arbitrary<string> = fc.oneof(
   { arbitrary: withModes, weight: 3 },
   spelling('commit [work]', 'commit [transaction]', 'end [work]', 'end [transaction]'),

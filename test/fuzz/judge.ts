@@ -5,7 +5,7 @@ import {
 } from '../../packages/bridge/src/sql/control-command.ts'
 import type { Answer } from './server.ts'
 
-/** The tags of the commands that move a transaction. */
+/** The tags of control commands. */
 const MOVES = new Set([
   'BEGIN',
   'START TRANSACTION',
@@ -18,7 +18,7 @@ const MOVES = new Set([
 
 type Kind = ControlCommand['kind']
 
-/** The tags that a command of a kind can be answered with. COMMIT of what has failed is a ROLLBACK. */
+/** The tags that can answer a command of each kind. The answer to COMMIT may be ROLLBACK. */
 const TAGS: { readonly [kind in Kind]?: readonly string[] } = {
   begin: ['BEGIN', 'START TRANSACTION'],
   commit: ['COMMIT', 'ROLLBACK'],
@@ -32,11 +32,11 @@ const TAGS: { readonly [kind in Kind]?: readonly string[] } = {
 }
 
 /**
- * What is wrong with the tokenizer's words about a text, given what the server did with it.
+ * Compares the tokenizer's result for a text with the server's behaviour. Returns the mistakes.
  *
- * It may suspect more than there is, never less: the bridge refuses what is `malformed`, and what
- * is `several` inside a transaction, so these are the safe side. What it overlooks would move a
- * transaction behind the bridge's back, and so would a command that comes along with another.
+ * The tokenizer may report too much, but never too little: the bridge refuses `malformed` texts, and
+ * `several` inside a transaction, so these results are safe. A command that it overlooks would begin or end
+ * a transaction without the bridge, and so would a second command in the text.
  */
 export function objections(text: string, isSingle: boolean, answer: Answer): string[] {
   const said = controlCommand(text, isSingle)
@@ -51,7 +51,7 @@ export function objections(text: string, isSingle: boolean, answer: Answer): str
   }
   const expected = said && TAGS[said.kind]
   if (expected !== undefined) {
-    // the server may refuse what the tokenizer takes: a name that is a reserved word, say
+    // The server may refuse a text that the tokenizer accepts, for example a reserved word as a name.
     const isDone = error === undefined && tags.length === 1 && expected.includes(tags[0] ?? '')
     const isRefused = error !== undefined && tags.length === 0
     if (!isDone && !isRefused)
@@ -59,7 +59,7 @@ export function objections(text: string, isSingle: boolean, answer: Answer): str
     if (isDone && !arrives(said as ControlCommand, answer))
       wrong.push(`ends elsewhere than ${said?.kind}`)
   }
-  // names with escapes are refused, though PostgreSQL takes them
+  // Names with escapes are refused, though PostgreSQL accepts them.
   const isExact = !/u&"/i.test(text)
   if (said?.kind === 'malformed' && error === undefined && isExact) {
     wrong.push('was taken by the server, and called malformed')
@@ -71,19 +71,19 @@ export function objections(text: string, isSingle: boolean, answer: Answer): str
   return wrong
 }
 
-/** Whether the session is where it was, but for a failure. */
+/** Whether the state of the session is unchanged, except for a failure. */
 function staysPut({ before, after, error }: Answer): boolean {
   return after === before || (before === 'T' && after === 'E' && error !== undefined)
 }
 
-/** Whether the session is where a command brings it. */
+/** Whether the session is in the state that the command leads to. */
 function arrives(command: ControlCommand, { before, after }: Answer): boolean {
   switch (command.kind) {
     case 'begin':
       return after === 'T'
     case 'commit':
     case 'rollback':
-      // outside a transaction there is nothing to go on with
+      // Outside a transaction there is nothing to chain.
       return after === (command.chain && before !== 'I' ? 'T' : 'I')
     case 'prepare-transaction':
       return after === 'I'

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 
-/** What stands inside a literal: all that ends, opens or hides something elsewhere. */
+/** The contents of literals: texts that end, open or hide something elsewhere. */
 export const content = fc
   .array(
     fc.oneof(
@@ -12,7 +12,7 @@ export const content = fc
   )
   .map((parts) => parts.join(''))
 
-/** Puts a text in quotes. */
+/** Quotes a text. */
 export function quoted(mark: string): (text: string) => string {
   return (text) => `${mark}${text.replaceAll(mark, mark + mark)}${mark}`
 }
@@ -21,7 +21,7 @@ const string = quoted("'")
 const doubled = (text: string): string => text.replaceAll('\\', '\\\\')
 const escaped = (text: string): string => doubled(text).replaceAll("'", "\\'")
 
-/** A string may go on on a later line. */
+/** A string may be continued on a later line. */
 const inTwoParts = fc.tuple(
   content,
   fc.constantFrom('\n', ' \n ', '\r', '-- x\n', '\n--\n'),
@@ -43,7 +43,7 @@ const dollarStrings = fc
   .tuple(fc.constantFrom('$$', '$a$', '$é_1$'), content)
   .map(([tag, text]) => tag + text.replaceAll('$', '') + tag)
 
-/** A value, in whatever way it can be written. */
+/** A value in any notation. */
 export const literal = fc.oneof(
   { arbitrary: strings, weight: 6 },
   { arbitrary: dollarStrings, weight: 3 },
@@ -56,7 +56,7 @@ export const literal = fc.oneof(
   ),
 )
 
-/** A name where only the name of a column can stand. */
+/** A name in a place where only the name of a column is valid. */
 export const label = fc.oneof(
   content.filter((text) => text !== '').map(quoted('"')),
   fc.constantFrom(

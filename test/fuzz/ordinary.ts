@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { blank } from './blanks.ts'
 import { label, literal } from './literals.ts'
 
-/** Routines whose body is SQL, not a string: their `;` ends no command, nor does each `end`. */
+/** Routines with an SQL body instead of a string: neither their `;` nor each `end` ends the command. */
 const bodies = fc.oneof(
   literal.map(
     (value) =>
@@ -42,7 +42,7 @@ const deceiving = fc.constantFrom(
   'table t',
 )
 
-/** Texts that are no control command, whatever they look like. */
+/** Texts that resemble control commands, but are none. */
 export const ordinary: fc.Arbitrary<string> = fc.oneof(
   { arbitrary: literal.map((value) => `select ${value}`), weight: 4 },
   {

@@ -1,28 +1,28 @@
 import { once } from 'node:events'
 import { Client, type DatabaseError } from 'pg'
 
-/** The protocol connection inside a client of pg, as far as it tells what the server answers. */
+/** The part of pg's protocol connection that emits the server's answers. */
 interface ProtocolConnection extends NodeJS.EventEmitter {
   on(name: 'commandComplete', listener: (message: { text: string }) => void): this
 }
 
-/** Where a session can stand: idle, in a transaction, or in one that has failed. */
+/** The states of a session: idle, in a transaction, or in a failed transaction. */
 export type Status = 'I' | 'T' | 'E'
 
-/** What the server says to one text: no layer and no bridge are asked. */
+/** The server's answer to a text, without layers and without the bridge. */
 export interface Answer {
   readonly before: Status
   readonly after: Status
   /** The command tags without their counts, in order. */
   readonly tags: readonly string[]
-  /** SQLSTATE and message of what failed. */
+  /** SQLSTATE and message of the error. */
   readonly error: DatabaseError | undefined
 }
 
-/** How a text is sent. The extended protocol takes one command, and says so where it gets more. */
+/** The ways to send a text. The extended protocol refuses several commands. */
 export type Protocol = 'simple' | 'extended'
 
-/** The places from which a text is tried, and how a session comes there. */
+/** The states from which a text is tried, and the statements that lead there. */
 export const places = {
   idle: '',
   'in a transaction': 'begin',
@@ -48,7 +48,7 @@ export class Server {
   static async connect(url: string): Promise<Server> {
     const client = new Client({ connectionString: url })
     await client.connect()
-    // a prepared transaction keeps its locks
+    // A prepared transaction holds its locks.
     await client.query('set lock_timeout = 10')
     return new Server(client)
   }
@@ -56,10 +56,10 @@ export class Server {
   async ask(text: string, protocol: Protocol = 'simple'): Promise<Answer> {
     const before = this.#status
     this.#tags = []
-    // a failed query rejects before the server has told its status
+    // A failed query rejects before ReadyForQuery has arrived.
     const ready = once(this.#connection, 'readyForQuery') as Promise<[{ status: Status }]>
     const asked = this.#client
-      // the declarations of pg do not know `queryMode`
+      // The types of pg do not declare `queryMode`.
       .query({ text, queryMode: protocol } as { text: string })
       .then(() => undefined)
       .catch((error: DatabaseError) => error)
@@ -68,7 +68,7 @@ export class Server {
     return { before, after: status, tags: this.#tags, error }
   }
 
-  /** Brings the session to a place, as new. */
+  /** Brings the session into a state. */
   async goTo(place: Place): Promise<void> {
     const hasPrepared = this.#tags.includes('PREPARE TRANSACTION')
     if (this.#status !== 'I') await this.ask('rollback')
@@ -84,7 +84,7 @@ export class Server {
     for (const { text } of rows) await this.ask(text)
   }
 
-  /** The modes of the transaction that is open. */
+  /** The modes of the open transaction. */
   async modes(): Promise<object> {
     const setting = (of: string): string => `current_setting('transaction_${of}')`
     const { rows } = await this.#client.query<object>(
@@ -100,7 +100,7 @@ export class Server {
   }
 }
 
-/** `INSERT 0 1` is an INSERT. */
+/** The tag without its counts: `INSERT` for `INSERT 0 1`. */
 function tagOf(text: string): string {
   return text.replace(/[\s\d]+$/, '')
 }

@@ -24,10 +24,10 @@ const several = fc
   )
   .map(([before, commands, end]) => before + commands.join('') + end)
 
-/** What PostgreSQL reads differently from what stands beside it. */
+/** Characters that PostgreSQL treats differently from similar ones. */
 const characters = ';\'"$-/*\\(),.&\neEbk1\u212aſ'.split('')
 
-/** With one character more, one fewer, or another. */
+/** A text with one character inserted, removed or replaced. */
 function mutated(texts: fc.Arbitrary<string>): fc.Arbitrary<string> {
   const change = fc.constantFrom('add', 'drop', 'replace')
   return fc

@@ -5,7 +5,7 @@ import { worlds } from '../setup/worlds.ts'
 
 const app = useApp()
 
-/** A block in which an error is swallowed, and which therefore can not be kept. */
+/** Runs a block that swallows a statement error, so that it cannot commit. */
 async function swallow(): Promise<void> {
   await app.pool.query('select 1 / 0').catch(() => {})
 }

@@ -8,7 +8,7 @@ const app = useApp()
 const request = new AsyncLocalStorage<string>()
 const boom = new Error('boom')
 
-/** What code sees of its surroundings: the user's own context, and where it stands in the transaction. */
+/** The surroundings of the calling code: the user's own context, and the place in the transaction. */
 function surroundings(): unknown[] {
   return [request.getStore(), app.shared.inTransaction, app.db.inTransaction]
 }

@@ -2,7 +2,7 @@ import { HookError } from 'shared-connection'
 import { expect, test } from 'vitest'
 import { useApp } from '../setup/app.ts'
 
-// With one client the hooks can only query if it is back before they run.
+// With one client, hooks can query only if the client is back in the pool before they run.
 const app = useApp({ pool: { max: 1, connectionTimeoutMillis: 2000 } })
 
 const boom = new Error('boom')

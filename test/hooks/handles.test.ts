@@ -6,7 +6,7 @@ const app = useApp()
 
 const boom = new Error('boom')
 
-/** A handle that its owner passes around. */
+/** A kind of handle. */
 interface Holder {
   readonly name: string
   readonly open: (app: App, fn: (handle: object) => Promise<unknown>) => Promise<unknown>

@@ -34,7 +34,7 @@ describe.each(worlds)('$name', ({ outer, inner }) => {
       await outer.note(app, 'c')
       const first = kind === 'afterRollback' ? [] : ['a']
       expect(await app.rows()).toEqual([...first, 'b', 'c'])
-      // the call of the holder is all that waits for it
+      // Only the call of the holder waits for the hook.
       expect(settled).toBe(false)
       goOn.open()
       const value = await hanging

@@ -23,7 +23,7 @@ async function kill(): Promise<void> {
 }
 
 beforeAll(async () => {
-  // a row with this text ends its session while COMMIT is under way
+  // A row with this text ends its session during COMMIT.
   await app.observer.query(`
     create function end_session() returns trigger language plpgsql as $$
       begin perform pg_terminate_backend(pg_backend_pid()); perform pg_sleep(5); return null; end $$;

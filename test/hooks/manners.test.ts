@@ -45,7 +45,7 @@ describe.each(manners)('$name', ({ options }) => {
       'kept: commit',
       'kept: committed',
     ])
-    // without riding the releases that would be dropped are sent
+    // If nothing is deferred, releases are sent that would be dropped otherwise.
     const sent = app.transcript.lines().filter((line) => !line.startsWith('release'))
     expect(sent).toEqual([
       'begin',

@@ -76,7 +76,7 @@ describe('a released savepoint', () => {
 
 describe('with nesting: join', () => {
   const app = useApp({ shared: { nesting: 'join' } })
-  // The block of the bridge says itself what it does: by default it is a savepoint.
+  // `nesting` does not apply to blocks of the bridge, which are savepoints by default.
   const joining = worlds.filter(({ inner }) => inner.name !== 'shared')
 
   describe.each(joining)('$name', (world) => {

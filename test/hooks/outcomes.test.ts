@@ -8,7 +8,7 @@ const app = useApp()
 
 const boom = new Error('boom')
 
-/** What happens to the transaction after the hooks were registered, in a frame of some depth. */
+/** The ways in which the transaction goes on after hooks were registered in a frame of some depth. */
 type Fate =
   | 'it commits'
   | 'the outermost frame is rolled back'
@@ -169,7 +169,7 @@ function fails({ depth, fate }: Case, at: number): boolean {
   return fate === 'the savepoint around it is rolled back' && at === depth - 1
 }
 
-/** Runs in the outermost frame, when all frames in it have ended. */
+/** This hook runs in the outermost frame, after all frames in it have ended. */
 async function meetFate(fate: Fate, ran: string[]): Promise<void> {
   if (fate.startsWith('its own') || fate.startsWith('the savepoint')) {
     ran.push(GOES_ON)

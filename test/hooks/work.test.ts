@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { useApp } from '../setup/app.ts'
 import { speakers, worlds } from '../setup/worlds.ts'
 
-// The one client of the pool must be back before a hook runs, or the hook would wait for ever.
+// The only client must be back in the pool before a hook runs, or the hook would wait for ever.
 const app = useApp({ pool: { max: 1, connectionTimeoutMillis: 2000 } })
 
 const boom = new Error('boom')

@@ -8,7 +8,7 @@ const app = useApp()
 let stop = (): void => {}
 afterEach(() => stop())
 
-/** Starts to log. Gives the lines, with durations and numbers of transactions that are always the same. */
+/** Starts to log. Returns the lines, with fixed durations and transaction numbers. */
 function log(options: Omit<LogOptions, 'write'> = {}): () => string {
   const lines: string[] = []
   stop = logQueries({ ...options, write: (line) => void lines.push(line) })
@@ -30,7 +30,7 @@ function log(options: Omit<LogOptions, 'write'> = {}): () => string {
   }
 }
 
-/** Says that no line has anything of the secret. */
+/** Asserts that no line contains a part of the secret. */
 function expectSecret(lines: string): void {
   expect(lines).not.toContain('s3cret')
 }

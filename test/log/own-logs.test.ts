@@ -7,7 +7,7 @@ import { notes, type Schema, useApp } from '../setup/app.ts'
 
 const app = useApp()
 
-/** The same application, whose layers have logs of their own. */
+/** The same application, whose layers have their own logs. */
 function withLogs() {
   const drizzleLines: string[] = []
   const kyselyEvents: LogEvent[] = []

@@ -139,7 +139,7 @@ describe.each(speakers)('a statement of $name', (speaker) => {
 test('the event of a statement that waits for its turn contains the time', async () => {
   await app.orm.transaction(async (tx) => {
     const slow = app.pool.query('select pg_sleep(0.3)')
-    // later, or both would leave together
+    // This one is issued later, or both would be pipelined.
     await setImmediate()
     await Promise.all([slow, tx.insert(notes).values({ text: 'a' })])
   })

@@ -31,7 +31,7 @@ test('the event of a stream contains only what the server has answered', async (
     for await (const _ of trx.deleteFrom('note').returning('text').stream(9));
   })
   const [, paged, whole] = app.transcript.events()
-  // the tag comes with the last page, which is behind the event
+  // The tag comes with the last page, after the event.
   expect(paged).toMatchObject({ command: undefined, rowCount: undefined })
   expect(whole).toMatchObject({ command: 'DELETE', rowCount: 3 })
   expect(app.transcript.lines()).toEqual(['begin', 'select', 'delete', 'commit'])

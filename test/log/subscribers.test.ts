@@ -12,7 +12,7 @@ const tracing = [CHANNELS.query, CHANNELS.transaction].flatMap((name) =>
 const { savepoint, acquire, release, hook, notice } = CHANNELS
 const everyChannel = [...tracing, savepoint, acquire, release, hook, notice]
 
-/** A program that comes by every channel. Gives what it has seen. */
+/** Runs a program that publishes on every channel. Returns its results. */
 async function program(app: ReturnType<typeof useApp>, world: (typeof worlds)[number]) {
   const { outer, inner } = world
   const seen: unknown[] = []
@@ -47,7 +47,7 @@ describe('a broken subscriber', () => {
   const onUncaught = (error: unknown): void => void thrown.push(error)
 
   beforeEach(() => {
-    // Node reports what a subscriber throws as an uncaught exception, apart from who published
+    // Node reports errors of subscribers as uncaught exceptions, independently of the publisher.
     thrown = []
     listeners = process.listeners('uncaughtException')
     process.removeAllListeners('uncaughtException')
@@ -77,7 +77,7 @@ describe('subscribers', () => {
   const ignore = (): void => {}
 
   test.each(worlds)('change neither the wire nor the results, in $name', async (world) => {
-    // the notices are what makes sure that nothing else is left
+    // The notices ensure that no other event is pending.
     unsubscribeAll()
     heard.transcript.stop()
     await unheard.pool.query('select 1')

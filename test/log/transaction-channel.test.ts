@@ -7,7 +7,7 @@ import { manners, speakers, worlds } from '../setup/worlds.ts'
 
 const boom = new Error('boom')
 
-/** What the channel has published: the moment, and the event as it was then. */
+/** The published events: the moment, and a copy of the event at that time. */
 let seen: { moment: string; event: TransactionEvent }[] = []
 let story: string[] = []
 const moments = ['start', 'end', 'error', 'asyncStart', 'asyncEnd'] as const
@@ -31,7 +31,7 @@ afterEach(() => {
 const outcomes = () =>
   seen.filter(({ moment }) => moment === 'asyncEnd').map(({ event }) => event.outcome)
 
-// whether somebody listens to the statements too makes no difference
+// Subscribers of the query channel must not make a difference.
 describe.each(manners)('$name', ({ options }) => {
   const app = useApp(options)
 

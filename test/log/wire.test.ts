@@ -18,7 +18,7 @@ describe.each(manners.filter(({ name }) => name !== 'unheard'))('$name', ({ opti
     wire.clear()
   })
 
-  /** What the channel says must be what the bytes say. */
+  /** The statements on the channel must be those in the bytes. */
   function expectTruth(): void {
     expect(app.transcript.events().map(({ sql: text }) => text)).toEqual(wire.statements())
   }

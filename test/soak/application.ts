@@ -17,7 +17,7 @@ interface Database {
 
 const POOL_SIZE = 8
 
-// COMMIT of what is slow waits in a trigger, so that faults find it there.
+// COMMIT of slow transactions waits in a trigger, so that faults can hit it.
 const SCHEMA = `
   create table work (id int, part int, slow boolean not null, primary key (id, part));
   create function nap() returns trigger language plpgsql as $$
@@ -27,7 +27,7 @@ const SCHEMA = `
 
 export type Application = Awaited<ReturnType<typeof openApplication>>
 
-/** An application on both layers, and a connection that no fault hits. `lazy`: control statements ride. */
+/** An application on both layers, and a connection that no fault hits. `lazy` defers control commands. */
 export async function openApplication(url: string, lazy: boolean) {
   const observer = new Client({ connectionString: url })
   await observer.connect()
@@ -37,7 +37,7 @@ export async function openApplication(url: string, lazy: boolean) {
   const clients = new Set<PoolClient>()
   pool.on('connect', (client) => clients.add(client))
   pool.on('remove', (client) => clients.delete(client))
-  // As every application has it: a client that dies while it is idle is told here.
+  // Every application has such a listener, for clients that die while they are idle.
   pool.on('error', () => {})
 
   const orm = drizzle({ client: pool })

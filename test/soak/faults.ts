@@ -7,7 +7,7 @@ import type { Random } from './random.ts'
 const KINDS = ['session ended', 'statement cancelled', 'socket destroyed', 'socket closed'] as const
 export type FaultKind = (typeof KINDS)[number]
 
-/** Does harm to an application. */
+/** Injects faults into an application. */
 export class Faults {
   readonly counts: Record<FaultKind, number> = {
     'session ended': 0,
@@ -61,7 +61,7 @@ export class Faults {
   }
 }
 
-/** Hits one session at random. One that has nothing to do only loses itself. */
+/** Hits a random session. An idle one loses only its connection. */
 async function signal(
   observer: Client,
   name: 'pg_terminate_backend' | 'pg_cancel_backend',

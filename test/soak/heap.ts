@@ -1,15 +1,15 @@
 import { getHeapSpaceStatistics } from 'node:v8'
 
 const FEWEST_SAMPLES = 10
-// What lives for a while at each sample, open connections above all, makes about that difference.
+// Objects that happen to live at the time of a sample, above all open connections, make about that difference.
 const MOST_GROWTH = 2 ** 20
 
 /** In bytes. */
 interface Growth {
   readonly perTransaction: number
-  /** The standard error of that. */
+  /** The standard error of the slope. */
   readonly uncertainty: number
-  /** From the first to the last sample, as the straight line goes. */
+  /** The growth from the first to the last sample, along the straight line. */
   readonly total: number
 }
 
@@ -17,16 +17,16 @@ interface Growth {
 export class Heap {
   readonly #samples: { transactions: number; bytes: number }[] = []
 
-  /** To be called when nothing is going on. */
+  /** Takes a sample. Call it while no request is running. */
   sample(transactions: number): void {
     if (!globalThis.gc) throw new Error('run with --expose-gc')
-    // The second takes what finalizers have let go.
+    // The second collection frees objects that finalizers have released.
     globalThis.gc()
     globalThis.gc()
     this.#samples.push({ transactions, bytes: objects() })
   }
 
-  /** The slope of the straight line nearest to the samples. `undefined` where they are too few. */
+  /** Fits a straight line to the samples. Returns `undefined` if there are too few. */
   get growth(): Growth | undefined {
     const n = this.#samples.length
     if (n < FEWEST_SAMPLES) return undefined
@@ -51,7 +51,7 @@ export class Heap {
     }
   }
 
-  /** Whether it grows beyond doubt. */
+  /** Whether the heap grows significantly. */
   get grows(): boolean {
     if (this.growth === undefined) return false
     const { perTransaction, uncertainty, total } = this.growth
@@ -63,7 +63,7 @@ export class Heap {
   }
 }
 
-/** What objects take. Code is not counted: it grows for as long as there is something to compile. */
+/** The size of objects. Code is not counted, since it grows as long as V8 compiles. */
 function objects(): number {
   const spaces = getHeapSpaceStatistics().filter(
     ({ space_name: name }) => !/code|trusted|read_only/.test(name),

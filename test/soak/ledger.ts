@@ -2,24 +2,24 @@ import { isSharedConnectionError } from 'shared-connection'
 import type { Application } from './application.ts'
 import { Refusal, type Report } from './request.ts'
 
-/** Compares what requests were told with what the database holds. */
+/** Compares the results that requests got with the rows in the database. */
 export class Ledger {
   readonly outcomes = { committed: 0, 'rolled-back': 0, unknown: 0 }
-  /** What requests were rejected with, in a word each. */
+  /** The kinds of errors that requests were rejected with. */
   readonly errors = new Map<string, number>()
-  /** Of the transactions that were told to be committed. */
+  /** The number of transactions that were reported as committed. */
   rowsExpected = 0
   rowsFound = 0
-  /** Of the transactions that nobody knew about, those that have committed. */
+  /** The number of transactions with an unknown outcome that have committed. */
   unknownKept = 0
-  /** What is not as it was told, in words. */
+  /** Descriptions of wrong results. */
   readonly lies: string[] = []
 
   get transactions(): number {
     return this.outcomes.committed + this.outcomes['rolled-back'] + this.outcomes.unknown
   }
 
-  /** Closes the books on a round: nothing of it is remembered but numbers. */
+  /** Checks a round. Afterwards only its numbers are retained. */
   async close({ observer }: Application, reports: readonly Report[]): Promise<void> {
     const { rows } = await observer.query<{ id: number; parts: number[] }>(
       'select id, array_agg(part order by part) as parts from work group by id',
@@ -78,7 +78,7 @@ export class Ledger {
   }
 
   #lie(id: number, what: string, report?: Report): void {
-    // The first few say it all.
+    // The first few are enough.
     if (this.lies.length >= 20) return
     const why = report?.error instanceof Error ? `\n  ${nameOf(report.error)}` : ''
     const plan = report ? `\n  ${JSON.stringify(report.plan)}` : ''
@@ -86,11 +86,11 @@ export class Ledger {
   }
 }
 
-/** The kind of an error, as far as it matters here. */
+/** Returns the kind of an error. */
 function nameOf(error: unknown): string {
   if (error instanceof Refusal) return 'thrown on purpose'
   if (!(error instanceof Error)) return String(error)
-  // Drizzle wraps what a statement fails with.
+  // Drizzle wraps the errors of statements.
   if (error.constructor.name === 'DrizzleQueryError') return nameOf(error.cause)
   if (isSharedConnectionError(error)) return error.name
   const { code } = error as { code?: string }

@@ -3,27 +3,27 @@ import type { Random } from './random.ts'
 export type Layer = 'drizzle' | 'kysely' | 'shared'
 const layers = ['drizzle', 'kysely', 'shared'] as const
 
-/** What is done in a transaction. A write is known by its `part`, a number of its own. */
+/** A step in a transaction. `part` is the unique number of a write. */
 export type Step =
   | { readonly kind: 'write'; readonly layer: Layer; readonly part: number }
-  /** Reads what was written so far, page by page, and breaks off after `rows`. */
+  /** Streams the rows that were written so far, and stops after `rows` of them. */
   | { readonly kind: 'stream'; readonly rows: number; readonly asking: Layer }
-  /** A statement that takes its time, for the faults to hit it. */
+  /** A slow statement, so that faults can hit it. */
   | { readonly kind: 'nap' }
-  /** A statement that fails, and whose error nobody minds: the frame it is in cannot be kept. */
+  /** A statement whose error is swallowed, so that its frame cannot commit. */
   | { readonly kind: 'swallowed-failure'; readonly layer: Layer }
-  /** A nested block. That it fails, on purpose or not, does not fail the one around. */
+  /** A nested block. Its failure, on purpose or not, does not make the outer block fail. */
   | {
       readonly kind: 'block'
       readonly layer: Layer
       readonly steps: readonly Step[]
       readonly throws: boolean
-      /** Nobody awaits it: the one around does not end before it. */
+      /** Not awaited: the outer block must not end before it. */
       readonly loose: boolean
     }
-  /** Another transaction, on a connection of its own, which ends as it will. */
+  /** An independent transaction on another connection. */
   | { readonly kind: 'apart'; readonly plan: Plan }
-  /** Steps side by side. `all` goes on as soon as one has failed, and leaves the others running. */
+  /** Parallel steps. `all` goes on as soon as one has failed, while the others are running. */
   | { readonly kind: 'together'; readonly steps: readonly Step[]; readonly all: boolean }
 
 export interface Plan {
@@ -31,20 +31,20 @@ export interface Plan {
   /** The layer that opens it, or one of: */
   readonly opener:
     | Layer
-    /** Kysely, in the way that has no callback. */
+    /** A controlled transaction of Kysely. */
     | 'controlled'
     /** `shared.transaction()` with `requires-new`. */
     | 'apart'
-    /** Nobody: it is one statement on its own. */
+    /** No transaction: a lone statement. */
     | 'none'
   readonly steps: readonly Step[]
   /** Rolled back on purpose. */
   readonly throws: boolean
-  /** COMMIT takes its time. */
+  /** COMMIT is slow. */
   readonly slow: boolean
 }
 
-/** Thinks out what one request does. `nextId` numbers transactions. */
+/** Makes up a random request. `nextId` numbers transactions. */
 export function makePlan(nextId: () => number, random: Random): Plan {
   let parts = 0
   const write = (): Step => ({ kind: 'write', layer: random.pick(layers), part: parts++ })

@@ -2,14 +2,14 @@ import type { Soak } from './rounds.ts'
 
 /** Errors that faults explain. Any other is a bug, here or in the bridge. */
 const EXPLAINED = [
-  // what a request does on purpose
+  // Errors that requests cause on purpose.
   /^thrown on purpose$/,
   /^error 23502$/,
-  // all clients held by transactions that each want one more
+  // Transactions that hold all clients, each of which waits for one more.
   /^PoolExhaustedError$/,
-  // a session that was ended, a statement that was cancelled
+  // Sessions that were terminated, and statements that were cancelled.
   /^error (57P01|57014)$/,
-  // what was sent behind a statement that had failed, or together with it
+  // Statements that were sent after, or together with, a statement that failed.
   /^error 25P02$/,
   /^StatementSkippedError$/,
   /^Error: Connection terminated/,
@@ -20,7 +20,7 @@ const EXPLAINED = [
   /^Transaction(Aborted|Closed|OutcomeUnknown)Error$/,
 ]
 
-/** Prints how it went. The exit code. */
+/** Prints the report. Returns the exit code. */
 export function printReport(soak: Soak, complaints: readonly string[]): 0 | 1 {
   const { ledger, faults, heap } = soak
   const { outcomes, rowsExpected, rowsFound } = ledger

@@ -2,31 +2,31 @@ import { TransactionOutcomeUnknownError } from 'shared-connection'
 import { type Application, works } from './application.ts'
 import type { Layer, Plan, Step } from './plan.ts'
 
-/** What a request was told, by its call and by its hooks. */
+/** The result of a transaction, according to its call and to its hooks. */
 export interface Report {
   readonly plan: Plan
   readonly outcome: 'committed' | 'rolled-back' | 'unknown'
-  /** The parts that are there if the transaction is. */
+  /** The parts that exist if the transaction has committed. */
   readonly kept: readonly number[]
-  /** What it was rejected with. */
+  /** The error that it was rejected with. */
   readonly error: unknown
   /** The parts whose `afterCommit` ran. */
   readonly told: readonly number[]
   readonly rolledBack: number
   readonly completions: readonly string[]
-  /** Whether it came as far as to register those hooks. */
+  /** Whether it has registered those hooks. */
   readonly begun: boolean
 }
 
-/** What a request throws on purpose. */
+/** The error that a request throws on purpose. */
 export class Refusal extends Error {}
 
-/** Blocks that nobody awaits. */
+/** Blocks that are not awaited. */
 type Loose = Promise<number[]>[]
 
 type OnReport = (report: Report) => void
 
-/** Does what is planned, and never rejects. Reports on each transaction that it has made. */
+/** Runs a plan, and never rejects. Reports each transaction. */
 export async function makeRequest(app: Application, plan: Plan, onReport: OnReport): Promise<void> {
   onReport(await new Request(app, plan, onReport).run())
 }
@@ -54,7 +54,7 @@ class Request {
     } catch (error) {
       const isUnknown =
         error instanceof TransactionOutcomeUnknownError ||
-        // Of a statement on its own nobody knows how far it came.
+        // The outcome of a lone statement that failed is unknown.
         this.#plan.opener === 'none'
       return this.#report(isUnknown ? 'unknown' : 'rolled-back', error)
     }
@@ -76,7 +76,7 @@ class Request {
   async #open(): Promise<void> {
     const { opener, steps } = this.#plan
     if (opener === 'none') {
-      // Known beforehand: if it fails, the row may be there all the same.
+      // Recorded before the call, since the row may exist even if the call fails.
       this.#kept = steps.flatMap((step) => (step.kind === 'write' ? [step.part] : []))
       await this.#steps(steps, [])
       return
@@ -112,7 +112,7 @@ class Request {
     if (this.#plan.throws) throw new Refusal()
   }
 
-  /** Takes one step after the other. Resolves with the parts that are there if the frame is. */
+  /** Runs the steps in order. Resolves with the parts that exist if the frame commits. */
   async #steps(steps: readonly Step[], loose: Loose): Promise<number[]> {
     const kept: number[] = []
     for (const step of steps) {
@@ -200,7 +200,7 @@ class Request {
   }
 }
 
-/** What blocks have kept. They have ended when the one around them has. */
+/** The parts that blocks have committed. They end before the block around them. */
 async function partsOf(loose: Loose): Promise<number[]> {
   return (await Promise.all(loose)).flat()
 }

@@ -9,16 +9,16 @@ import { makeRequest, type Report } from './request.ts'
 
 const REQUESTS_AT_ONCE = 24
 const ROUND = 1_000
-// Until then the engine is still compiling, and the heap grows with that.
+// Until then V8 is still compiling, and the heap grows because of that.
 const WARM_UP = 15_000
 const PATIENCE = 30_000
 
-/** Rounds of load, each with its account. */
+/** Runs rounds of load, and checks each of them. */
 export class Soak {
   readonly ledger = new Ledger()
   readonly heap = new Heap()
   readonly faults: Faults
-  /** Clients that are still in use, and sessions still at work, when nobody works any more. */
+  /** Clients in use and active sessions after the end of all requests. */
   leaked = 0
   readonly #app: Application
   readonly #random: Random
@@ -30,7 +30,7 @@ export class Soak {
     this.faults = faults
   }
 
-  /** Resolves with whether all that was begun has ended. */
+  /** Resolves with whether all rounds have ended. */
   async run(seconds: number): Promise<boolean> {
     const begun = Date.now()
     const end = begun + seconds * 1_000
@@ -41,7 +41,7 @@ export class Soak {
     return true
   }
 
-  /** A function of its own, so that what was reported is gone when the heap is looked at. */
+  /** A separate function, so that reports can be collected before the heap is measured. */
   async #round(end: number): Promise<boolean> {
     const reports = await this.#load(end)
     if (reports === undefined) return false
@@ -50,7 +50,7 @@ export class Soak {
     return true
   }
 
-  /** Load and faults until `end`. Resolves when every request has been answered. */
+  /** Runs load and faults until `end`. Resolves when all requests have ended. */
   async #load(end: number): Promise<Report[] | undefined> {
     const reports: Report[] = []
     const flow = async (): Promise<void> => {
@@ -70,13 +70,13 @@ export class Soak {
     return first === 'stuck' ? undefined : reports
   }
 
-  /** Waits until all is given back, and counts what is not. */
+  /** Waits until all clients are released, and counts those that are not. */
   async #rest(): Promise<void> {
     const { pool, shared } = this.#app
     const inUse = (): number => pool.totalCount - pool.idleCount + pool.waitingCount
     await until(async () => inUse() === 0)
     this.leaked += inUse() + Number(shared.inTransaction)
-    // A session whose client is gone goes on until it notices.
+    // A session whose client has gone runs until it notices that.
     await until(async () => (await this.#busySessions()) === 0)
     this.leaked += await this.#busySessions()
   }
@@ -89,7 +89,7 @@ export class Soak {
   }
 }
 
-/** Waits for a condition, but not for ever. */
+/** Waits for a condition, for a limited time. */
 async function until(condition: () => Promise<boolean>): Promise<void> {
   const deadline = Date.now() + 5_000
   while (!(await condition()) && Date.now() < deadline) await delay(5)

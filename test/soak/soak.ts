@@ -1,7 +1,7 @@
-// Mixed load on one bridge, with faults at random, for a given time: pnpm soak --seconds 60
+// Runs mixed load on one bridge, with random faults, for a given time: pnpm soak --seconds 60
 //
-// Every transaction keeps account of what it was told. After each round that is compared with what
-// the database holds; the program ends with 1 if anything was lost, leaked, or told wrongly.
+// Every transaction records its result. After each round the results are compared with the database. The
+// exit code is 1 if a row was lost, a client leaked, or a result was wrong.
 
 import { parseArgs } from 'node:util'
 import { freshDatabase, startPostgres } from '../postgres/index.ts'
@@ -40,7 +40,7 @@ try {
   await database.drop()
   await server.stop()
 }
-// Not before the server has gone: a connection that leaked would keep the process.
+// After the server has stopped, since a leaked connection would keep the process alive.
 process.exit()
 
 function numberIn(name: string, text: string, most: number): number {
@@ -49,7 +49,7 @@ function numberIn(name: string, text: string, most: number): number {
   throw new Error(`--${name} ${text}: give a whole number from 1 to ${most}`)
 }
 
-/** Notes what nobody handles. */
+/** Records unhandled rejections and warnings. */
 function watchProcess(): () => string[] {
   const seen: string[] = []
   const note = (what: string) => (error: unknown) => {
