@@ -12,15 +12,15 @@ import {
 } from './program.ts'
 import { JOINING, Shrinking } from './shrinking.ts'
 
-/** Where steps stand, as far as it decides which steps can stand there. */
+/** The place of steps, as far as it decides which steps are possible. */
 interface Spot {
-  /** How many levels may follow. */
+  /** The number of further levels. */
   readonly depth: number
-  /** A transaction may be open. */
+  /** Whether a transaction may be open. */
   readonly isInside: boolean
   /**
-   * Whether branches may work in the frame side by side. If so, no savepoint by hand: it would take
-   * in what the others do. If not, one thing comes after the other.
+   * Whether parallel branches may work in the frame. If so, manual savepoints are excluded, since they
+   * would contain the work of other branches.
    */
   readonly isBranching: boolean
 }
@@ -29,7 +29,7 @@ const DEPTH = 5
 
 const up = fc.nat({ max: 3 })
 const caught = fc.boolean()
-/** The arbitrary steps for one spot are made once. */
+/** The arbitraries of each place are made once. */
 const known = new Map<string, fc.Arbitrary<Step>>()
 
 const via = fc.constantFrom(...WAYS)
@@ -56,7 +56,7 @@ function make(spot: Spot): fc.Arbitrary<Step> {
   const { depth, isBranching, isInside } = spot
   const choices = [weighed(10, note), weighed(2, failure), weighed(3, hook)]
   if (isBranching) choices.push(weighed(1, pause))
-  // at the top they would end the program, and outside a transaction there is nothing to end
+  // At the top they would end the program, and outside a transaction there is nothing to end.
   if (isInside) choices.push(weighed(1, throwing), weighed(1, ending))
   if (isInside && !isBranching) choices.push(weighed(1, rollbackOnExit))
   if (depth > 0) {
@@ -64,13 +64,13 @@ function make(spot: Spot): fc.Arbitrary<Step> {
     if (isBranching) choices.push(weighed(3, parallelIn(spot)), weighed(3, unawaitedIn(spot)))
     else if (isInside) choices.push(weighed(4, savepointIn(spot)))
   }
-  // the number comes when the program is whole
+  // Steps are numbered when the program is complete.
   return fc
     .oneof(...choices)
     .map((step) => ({ ...step, id: 0, caught: step.caught || isSwallowedAt(spot, step) }) as Step)
 }
 
-/** At the top an error would only end the program: nearly nothing of it would run. */
+/** At the top an error would end the program, so that hardly any of it would run. */
 function isSwallowedAt({ isInside }: Spot, { kind }: Unnumbered): boolean {
   return !isInside && kind !== 'parallel'
 }
@@ -87,7 +87,7 @@ const step = <K extends Step['kind']>(kind: K) => fc.constant(kind)
 const note = fc.record({ kind: step('note'), caught, up, via })
 const failure = fc.record({
   kind: step('failure'),
-  // an uncaught one ends most of a program
+  // An uncaught error ends most of a program.
   caught: fc.oneof(
     { weight: 3, arbitrary: fc.constant(true) },
     { weight: 1, arbitrary: fc.constant(false) },
@@ -128,7 +128,7 @@ const hook = fc.record({
   ),
 })
 
-/** Openers that begin a transaction where none is open. */
+/** Openers that begin a transaction if none is open. */
 const BEGINNING: readonly Opener[] = ['tx', 'trx', 'nested', 'requires-new']
 
 function blockIn({ depth, isBranching, isInside }: Spot): fc.Arbitrary<Unnumbered> {
@@ -189,7 +189,7 @@ function savepointIn(spot: Spot): fc.Arbitrary<Unnumbered> {
   })
 }
 
-/** Programs, each shown as code where one fails. */
+/** Programs. One that fails is printed as code. */
 export const programs: fc.Arbitrary<readonly Step[]> = new Shrinking(
   fc.oneof(programsIn(false), programsIn(true)).map((steps) => numbered(steps)),
   (program) => Object.assign([...program], { [fc.toStringMethod]: () => `\n${codeOf(program)}\n` }),

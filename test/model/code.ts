@@ -1,6 +1,6 @@
 import type { Block, Hook, Step } from './program.ts'
 
-/** A program as one would write it: what a failing run shows. */
+/** Prints a program as code, for a failing run. */
 export function codeOf(steps: readonly Step[], indent = ''): string {
   return steps.map((step) => linesOf(step, indent)).join('\n')
 }

@@ -1,20 +1,20 @@
 import type { Hook } from './program.ts'
 import type { Word } from './thrown.ts'
 
-/** A frame of the model: what PostgreSQL and the README say of a transaction or a savepoint, nothing else. */
+/** A frame of the model. It follows PostgreSQL and the README only, not the bridge. */
 export class ModelFrame {
   readonly parent: ModelFrame | undefined
-  /** A savepoint by hand that is open on it. */
+  /** A manual savepoint that is open in it. */
   mark: ModelFrame | undefined
   notes: string[] = []
   hooks: Hook[] = []
-  /** The statement error that has left it aborted. */
+  /** The statement error that has aborted it. */
   failure: Word
-  /** A block that had joined it has failed, with that cause. */
+  /** The cause of the failure of a block that had joined it. */
   doomed: { readonly cause: Word } | undefined
   rollsBackOnExit = false
   hasEnded = false
-  /** Of an ended one: whether its work was kept. */
+  /** After its end: whether it has committed or was released. */
   isKept = false
 
   constructor(parent: ModelFrame | undefined) {
@@ -25,7 +25,7 @@ export class ModelFrame {
     return this.parent?.root ?? this
   }
 
-  /** Where what is sent to it runs. */
+  /** The frame in which its statements run. */
   get innermost(): ModelFrame {
     return this.mark?.innermost ?? this
   }
@@ -35,18 +35,18 @@ export class ModelFrame {
     return this.hasEnded || (this.parent?.isOver ?? false)
   }
 
-  /** The error for which the server refuses all but a rollback: of it, or of a savepoint left open in it. */
+  /** The error because of which the server accepts only a rollback: its own, or that of an open manual savepoint. */
   get abortedBy(): Word {
     return this.failure ?? this.mark?.abortedBy
   }
 
-  /** All that decides how it will end. */
+  /** The facts that decide its outcome. */
   get fate(): string {
     const { abortedBy, doomed, isOver, rollsBackOnExit } = this
     return JSON.stringify([abortedBy, doomed, isOver, rollsBackOnExit])
   }
 
-  /** Gives what was done in its open savepoints, by hand, back to it: who ends it, ends those. */
+  /** Ends its open manual savepoints, whose work becomes its own. */
   closeMarks(): void {
     const { mark } = this
     if (mark === undefined) return
@@ -57,7 +57,7 @@ export class ModelFrame {
     this.mark = undefined
   }
 
-  /** Ends it. Its work and its hooks go to the frame around it. */
+  /** Ends it. Its work and its hooks move to the parent. */
   release(): void {
     this.closeMarks()
     this.hasEnded = true
@@ -66,7 +66,7 @@ export class ModelFrame {
     this.parent?.hooks.push(...this.hooks)
   }
 
-  /** Takes back all its work, and gives the hooks that wait for that. */
+  /** Rolls back its work. Returns the hooks that wait for that. */
   rollBack(): Hook[] {
     this.closeMarks()
     const { hooks } = this

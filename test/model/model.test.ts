@@ -39,7 +39,7 @@ describe.each(suites)('$name, nesting: $nesting', ({ index, nesting, pool, share
   )
 })
 
-/** Runs a program, and compares it with what the model says. */
+/** Runs a program, and compares it with the model. */
 async function check(
   program: readonly Step[],
   app: App,
@@ -64,7 +64,7 @@ async function check(
   expect([...rows].toSorted()).toEqual([...told.rows].toSorted())
 }
 
-/** The texts of the committed notes. The table is empty then. */
+/** Returns the texts of the committed notes, and empties the table. */
 async function takeRows({ observer }: App): Promise<Set<string>> {
   const { rows } = await observer.query<{ text: string }>('delete from note returning text')
   return new Set(rows.map(({ text }) => text))

@@ -13,18 +13,18 @@ import { abortedBy, attempt, by, Thrown, type Word } from './thrown.ts'
 
 type Here = Place<ModelFrame, Held<ModelFrame>>
 
-/** What a program must do. */
+/** The required behaviour of a program. */
 export interface Prediction {
-  /** What settles and what runs, in the order of its happening. */
+  /** The steps that settle and the hooks that run, in order. */
   readonly log: readonly string[]
   readonly rows: ReadonlySet<string>
-  /** Whether that order is fixed: branches may take turns as they like. */
+  /** Whether that order is fixed. The order of parallel branches is not. */
   readonly isOrdered: boolean
-  /** Whether it depends on nothing but the program: a branch that nobody awaits may come too late. */
+  /** Whether the program alone decides it. A branch that is not awaited may come too late. */
   readonly isCertain: boolean
 }
 
-/** Says what a program must do, without a database. */
+/** Predicts the behaviour of a program, without a database. */
 export function predict(program: readonly Step[], nesting: 'savepoint' | 'join'): Prediction {
   const oracle = new Oracle(nesting)
   attempt(() => oracle.steps(program, new Place()))
@@ -117,12 +117,12 @@ class Oracle implements Prediction {
   #join(body: readonly Step[], frame: ModelFrame, here: Here): void {
     if (frame.isOver) throw new Thrown('TransactionClosedError')
     const thrown = attempt(() => this.steps(body, here.joined(frame, { frame })))
-    // what it joined was taken back meanwhile
+    // The frame that it joined was rolled back meanwhile.
     if (thrown === undefined && frame.isOver && !frame.isKept) {
       throw new Thrown(abortedBy(frame.abortedBy))
     }
     if (thrown === undefined) return
-    // the bridge's own signal is a wish, not a cause
+    // `Rollback` is a request, not a cause.
     frame.doomed ??= { cause: thrown === 'Rollback' ? undefined : thrown }
     throw new Thrown(thrown)
   }
@@ -139,17 +139,17 @@ class Oracle implements Prediction {
     return this.#frame(body, new ModelFrame(innermost), here, isOfTheBridge)
   }
 
-  /** Runs a block that has a frame of its own. */
+  /** Runs a block that has its own frame. */
   #frame(body: readonly Step[], frame: ModelFrame, here: Here, isOfTheBridge: boolean): void {
     const thrown = attempt(() => this.steps(body, here.inside(frame, { frame })))
     if (thrown === undefined) return this.#keep(frame)
     const ofHooks = frame.isOver ? undefined : this.#undo(frame)
-    // for the bridge a rollback on request is no failure, so that of a hook is the first
+    // For the bridge, a rollback on request is no failure, so the error of a hook is the first one.
     const first = thrown === 'Rollback' && isOfTheBridge ? (ofHooks ?? thrown) : thrown
     if (first !== 'Rollback' || !isOfTheBridge) throw new Thrown(first)
   }
 
-  /** The end of a block that has succeeded. */
+  /** Ends a block that has succeeded. */
   #keep(frame: ModelFrame): void {
     if (frame.isOver) throw new Thrown(abortedBy(frame.failure))
     const failure = frame.abortedBy
@@ -174,7 +174,7 @@ class Oracle implements Prediction {
     for (const hook of lastCalls) {
       const thrown = attempt(() => this.#runHook(hook, 'committed'))
       if (thrown === undefined) continue
-      // none runs behind one that throws, and the order in which branches registered theirs is open
+      // No hook runs after one that throws, and branches may register theirs in any order.
       if (!this.isOrdered && lastCalls.length > 1) this.isCertain = false
       this.#undo(frame)
       throw new Thrown(thrown)
@@ -186,7 +186,7 @@ class Oracle implements Prediction {
     if (thrown !== undefined) throw new Thrown(thrown)
   }
 
-  /** Rolls a frame back, and runs what waited for that. Gives the word for what hooks have thrown. */
+  /** Rolls back a frame, and runs its hooks. Returns the word for their error. */
   #undo(frame: ModelFrame): Word {
     const due = frame.rollBack()
     frame.hasEnded = true
@@ -223,7 +223,7 @@ class Oracle implements Prediction {
     const first = thrown.find((word) => word !== undefined)
     if (branches.length > 1) {
       this.isOrdered = false
-      // a branch that spoils the frame spoils the others, if it comes before them
+      // A branch that aborts the frame makes the other branches fail if it runs before them.
       if (here.ambient?.fate !== before) this.isCertain = false
       if (how === 'all' && first !== undefined) this.isCertain = false
     }
@@ -276,7 +276,7 @@ class Oracle implements Prediction {
     const { ambient } = here
     if (ambient === undefined) return
     this.#logged(id, () => {
-      // these two ask for a client first, and there is none for a transaction that is over
+      // These two need a client first, and an ended transaction has none.
       const asksForClient = via === 'kysely' || via === 'client'
       if (ambient.isOver && asksForClient) throw new Thrown('TransactionClosedError')
       if (text === 'commit') throw new Thrown('ControlStatementError')
@@ -286,7 +286,7 @@ class Oracle implements Prediction {
     })
   }
 
-  /** Rolls the whole transaction back. The hooks of its frames come one list behind the other. */
+  /** Rolls back the whole transaction. The hooks of its frames run one list after the other. */
   #undoAll(innermost: ModelFrame): Word {
     for (let at = innermost; at.parent !== undefined; at = at.parent) {
       at.closeMarks()

@@ -6,8 +6,8 @@ export class Boom extends Error {
 }
 
 /**
- * An error in a word or two: the SQLSTATE of an error of the server, the name of one of the bridge,
- * with its cause where that is promised. What Drizzle wraps around errors of statements comes off.
+ * Names an error: by the SQLSTATE of an error of the server, or by the name of one of the bridge, with its
+ * cause if that is promised. Drizzle's wrapper of errors of statements is removed.
  */
 export function wordFor(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
@@ -15,7 +15,7 @@ export function wordFor(error: unknown): string {
   if (error instanceof Rollback) return 'Rollback'
   const { cause, name } = error
   if (error.constructor.name === 'DrizzleQueryError') return wordFor(cause)
-  // what the server has skipped is told what the server tells to what it has not
+  // A skipped statement gets the same code as one that the server has refused.
   if (error instanceof StatementSkippedError) return error.code
   if (isSharedConnectionError(error)) {
     if (!CAUSED.has(name)) return name

@@ -1,20 +1,20 @@
-/** A frame, as far as nesting goes. */
+/** A frame, as far as nesting matters. */
 export interface Nested<F> {
   readonly parent: F | undefined
   readonly root: F
 }
 
-/** A handle that a block has given, with the frame that it speaks for. */
+/** A handle of a block, with its frame. */
 export interface Held<F> {
   readonly frame: F
 }
 
-/** Where a piece of a program stands: its frame, and the handles that it may use. */
+/** The place of a piece of a program: its frame, and the handles that it may use. */
 export class Place<F extends Nested<F>, H extends Held<F>> {
-  /** The frame of what is sent through global objects; nothing outside a transaction. */
+  /** The frame of statements through global objects; undefined outside a transaction. */
   readonly ambient: F | undefined
   readonly #handles: readonly H[]
-  /** Whether other branches work in the same frame at the same time. */
+  /** Whether parallel branches work in the same frame. */
   readonly isCrowded: boolean
 
   constructor(ambient?: F, handles: readonly H[] = [], isCrowded = false) {
@@ -23,44 +23,44 @@ export class Place<F extends Nested<F>, H extends Held<F>> {
     this.isCrowded = isCrowded
   }
 
-  /** The handle so many blocks up; nothing where there is none. */
+  /** The handle so many blocks up; undefined if there is none. */
   handle(up: number): H | undefined {
     return this.#handles[up % this.#handles.length]
   }
 
-  /** The frame of what is sent here: that of its handle, unless the code stands inside that. */
+  /** The frame of a statement: that of its handle, or the innermost one if the code is inside that. */
   frameOf(handle: H | undefined): F | undefined {
     const { ambient } = this
     if (handle === undefined) return ambient
     return ambient !== undefined && isInside(ambient, handle.frame) ? ambient : handle.frame
   }
 
-  /** Inside a block that works in `frame`, with the handle that it has given. */
+  /** The place inside a block that works in `frame`, with its handle. */
   inside(frame: F, handle: H): Place<F, H> {
     const left = frame.root === this.ambient?.root ? this.#handles : this.#afterLeaving()
     return new Place(frame, [handle, ...left])
   }
 
-  /** Inside a block that has joined: the frame is the same, and who else works in it. */
+  /** The place inside a joined block, which shares the frame and its branches. */
   joined(frame: F, handle: H): Place<F, H> {
     const place = this.inside(frame, handle)
     return new Place(frame, place.#handles, this.isCrowded)
   }
 
-  /** Inside a block without a transaction. */
+  /** The place inside a block without a transaction. */
   outside(): Place<F, H> {
     return new Place<F, H>(undefined, this.#afterLeaving())
   }
 
-  /** In one of several branches. */
+  /** The place in one of several branches. */
   branch(): Place<F, H> {
     const own = this.#handles.filter(({ frame }) => frame.root === this.ambient?.root)
     return new Place(this.ambient, own, true)
   }
 
   /**
-   * Of the transaction that is left only the innermost handle can still be used: a statement of
-   * another would wait for the block that stands here. With others at work that one could, too.
+   * Only the innermost handle of the transaction that is left can still be used: a statement of another
+   * handle would wait for the block around this code. With parallel branches, even the innermost could wait.
    */
   #afterLeaving(): readonly H[] {
     const { ambient } = this

@@ -1,12 +1,12 @@
-/** The ways to send a statement: a layer's global object, plain `pg`, or a handle of a block around. */
+/** The ways to send a statement: a layer's global object, plain `pg`, or a handle of an outer block. */
 export const WAYS = ['drizzle', 'kysely', 'pool', 'client', 'connection', 'tx', 'trx'] as const
 export type Way = (typeof WAYS)[number]
 
-/** The ways to send a command by hand. */
+/** The ways to send a manual command. */
 export const HANDS = ['drizzle', 'kysely', 'pool', 'client'] as const
 export type Hand = (typeof HANDS)[number]
 
-/** Who opens a block: a layer's root call, a handle, or the bridge with a propagation. */
+/** The openers of blocks: a layer's root call, a handle, or the bridge with a propagation. */
 export const OPENERS = [
   'drizzle',
   'kysely',
@@ -27,13 +27,13 @@ export const MOMENTS = ['beforeCommit', 'afterCommit', 'afterRollback', 'afterCo
 export type Moment = (typeof MOMENTS)[number]
 
 interface Base {
-  /** Unique in the program. A note's text is made of it. */
+  /** Unique in the program. The text of a note contains it. */
   readonly id: number
-  /** Whether the program swallows what this step throws. */
+  /** Whether the program swallows the error of this step. */
   readonly caught: boolean
 }
 
-/** How a step finds its handle: so many blocks up, in a circle. */
+/** The handle of a step: so many blocks up, modulo their number. */
 interface OnHandle {
   readonly up: number
 }
@@ -43,7 +43,7 @@ interface Note extends Base, OnHandle {
   readonly via: Way
 }
 
-/** A statement that the server answers with an error. */
+/** A statement that fails. */
 interface Failure extends Base, OnHandle {
   readonly kind: 'failure'
   readonly via: Way
@@ -57,7 +57,7 @@ export interface Block extends Base, OnHandle {
 
 interface Throw extends Base {
   readonly kind: 'throw'
-  /** `Rollback`: the bridge's own signal, which asks for a rollback that is no failure. */
+  /** `Rollback` requests a rollback that is no failure. */
   readonly what: 'Error' | 'Rollback'
 }
 
@@ -67,7 +67,7 @@ export interface Parallel extends Base {
   readonly branches: readonly (readonly Step[])[]
 }
 
-/** A branch that is started, and that nobody awaits. */
+/** A branch that is not awaited. */
 interface Unawaited extends Base {
   readonly kind: 'unawaited'
   readonly body: readonly Step[]
@@ -81,12 +81,12 @@ export interface Hook extends Base, OnHandle {
   readonly throws: boolean
 }
 
-/** A savepoint by hand, around some steps. */
+/** A manual savepoint around some steps. */
 export interface Savepoint extends Base {
   readonly kind: 'savepoint'
   readonly via: Hand
   readonly body: readonly Step[]
-  /** `recover`: rolled back only if the body throws, which is then forgotten. `leave`: left open. */
+  /** `recover`: rolled back only if the body throws, whose error is swallowed. `leave`: left open. */
   readonly end: 'release' | 'rollback' | 'recover' | 'leave'
 }
 
@@ -94,14 +94,14 @@ interface RollbackOnExit extends Base, OnHandle {
   readonly kind: 'rollbackOnExit'
 }
 
-/** What ends a transaction, sent by hand into a block of a callback API. */
+/** A manual command that ends a transaction, sent inside a block of a callback API. */
 export interface ByHand extends Base {
   readonly kind: 'byHand'
   readonly via: Hand
   readonly text: 'rollback' | 'commit'
 }
 
-/** Lets others go on. */
+/** Lets other branches go on. */
 interface Pause extends Base {
   readonly kind: 'pause'
 }
@@ -119,16 +119,16 @@ export type Step =
   | ByHand
   | Pause
 
-/** A step before it has its number. */
+/** A step without its number. */
 export type Unnumbered = Omit<Step, 'id'>
 
-/** The steps that a step holds, one list for each way through it. */
+/** The steps inside a step, as one list for each branch. */
 export function insideOf(step: Step): readonly (readonly Step[])[] {
   if (step.kind === 'parallel') return step.branches
   return 'body' in step ? [step.body] : []
 }
 
-/** Numbers the steps in the order of the text. */
+/** Numbers the steps in the order of the program. */
 export function numbered(steps: readonly Step[], from: { id: number } = { id: 1 }): Step[] {
   return steps.map((step) => {
     const id = from.id++
@@ -139,10 +139,10 @@ export function numbered(steps: readonly Step[], from: { id: number } = { id: 1 
   })
 }
 
-/** What an opener does, where a transaction is open or not. */
+/** The effect of an opener inside and outside a transaction. */
 export type Opening = 'transaction' | 'savepoint' | 'join' | 'nothing' | 'refused'
 
-/** What the README's tables say of each opener, inside a transaction and outside one. */
+/** The effects of the openers, according to the tables of the README. */
 const OPENINGS: {
   readonly [O in Opener]: { readonly inside: Opening | 'nesting'; readonly outside: Opening }
 } = {
@@ -160,7 +160,7 @@ const OPENINGS: {
   outside: { inside: 'nothing', outside: 'nothing' },
 }
 
-/** What an opener does in its place. */
+/** The effect of an opener in its place. */
 export function openingOf(
   opener: Opener,
   isInside: boolean,

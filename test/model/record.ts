@@ -1,11 +1,11 @@
 import type { Moment } from './program.ts'
 
-/** A frame of a program that ran: what became of it, as the program was told. */
+/** A frame of a program that ran, with its outcome as the program saw it. */
 export class RecordedFrame {
   readonly parent: RecordedFrame | undefined
-  /** A savepoint by hand that is open on it: what is sent to it runs there. */
+  /** A manual savepoint that is open in it. Its statements run there. */
   mark: RecordedFrame | undefined
-  /** Told by the promise of its block. A savepoint by hand is kept unless it was rolled back. */
+  /** The result of the promise of its block. A manual savepoint succeeds unless it was rolled back. */
   isKept: boolean
 
   constructor(parent: RecordedFrame | undefined, isKept = false) {
@@ -21,26 +21,26 @@ export class RecordedFrame {
     return this.mark?.innermost ?? this
   }
 
-  /** Whether what was done in it has been committed. */
+  /** Whether its work has been committed. */
   get isCommitted(): boolean {
     return this.isKept && (this.parent?.isCommitted ?? true)
   }
 }
 
-/** A note that was sent, or will be. */
+/** A note that the program inserts. */
 export interface RecordedNote {
   readonly text: string
   readonly frame: RecordedFrame | undefined
   isFulfilled: boolean
 }
 
-/** A hook whose registration was asked for. */
+/** A hook that the program registers. */
 export interface RecordedHook {
   readonly id: number
   readonly moment: Moment
   readonly frame: RecordedFrame | undefined
   isRegistered: boolean
-  /** What it was told each time it ran. */
+  /** The outcomes with which it ran. */
   readonly runs: unknown[]
 }
 
@@ -50,20 +50,20 @@ export interface FailedJoin {
   readonly frame: RecordedFrame
 }
 
-/** What happened while a program ran, as far as the program itself could see it. */
+/** Records the events of a program, as the program itself sees them. */
 export class Record {
-  /** What settled and what ran, in the order of its happening. */
+  /** The steps that settled and the hooks that ran, in order. */
   readonly log: string[] = []
   readonly notes: RecordedNote[] = []
   readonly hooks: RecordedHook[] = []
   readonly failedJoins: FailedJoin[] = []
-  /** Branches that may go on when the program has ended. */
+  /** Branches that may still run when the program has ended. */
   readonly loose: Promise<unknown>[] = []
 }
 
 /**
- * What must be so whatever the order was: a note is there if it was fulfilled and so were all
- * blocks around it, and only then; hooks have heard the truth. Gives what is not so.
+ * Checks the rules that hold for any order: a note exists if and only if it and all blocks around it were
+ * fulfilled, and hooks ran with the true outcome. Returns the violations.
  */
 export function liesOf(record: Record, rows: ReadonlySet<string>): string[] {
   return [
@@ -78,7 +78,7 @@ export function liesOf(record: Record, rows: ReadonlySet<string>): string[] {
   ]
 }
 
-/** Nothing here cuts a connection, moves a transaction behind the bridge, or waits for ever. */
+/** Programs do not cut connections, bypass the bridge, or wait for ever, so these errors are impossible. */
 const IMPOSSIBLE =
   /TurnTimeoutError|PoolExhaustedError|TransactionDriftError|TransactionOutcomeUnknownError/
 
@@ -94,13 +94,13 @@ function lieOfNote(
 
 function lieOfHook({ id, moment, frame, isRegistered, runs }: RecordedHook): string[] {
   const due = isRegistered ? dueOf(moment, frame) : []
-  // how often a hook before COMMIT ran is no promise where COMMIT was never asked for
+  // A before-commit hook may have run or not if COMMIT was not reached.
   const isFree = moment === 'beforeCommit' && runs.length <= 1 && due.length === 0 && isRegistered
   if (isFree || String(due) === String(runs)) return []
   return [`${moment} hook ${id} should have run [${due.join()}], but ran [${runs.join()}]`]
 }
 
-/** What a hook should have heard, once for each time it should have run. */
+/** The expected outcomes of a hook, one for each time it must run. */
 function dueOf(moment: Moment, frame: RecordedFrame | undefined): string[] {
   if (frame === undefined) {
     return moment === 'afterCommit' || moment === 'beforeCommit' ? ['committed'] : []

@@ -7,7 +7,7 @@ import { useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 import { drizzleSpeaker, kyselySpeaker, type Speaker, speakers } from '../setup/worlds.ts'
 
-/** What the model has found, as plain programs. */
+/** The bugs that the model has found, as plain programs. */
 const app = useApp()
 const boom = new Error('boom')
 
@@ -161,7 +161,7 @@ test.each([drizzleSpeaker, kyselySpeaker])(
   },
 )
 
-/** Where a rule holds for a transaction, it holds for a savepoint. */
+/** Each rule holds for a transaction and for a savepoint. */
 const depths: readonly Depth[] = [
   { name: 'a transaction', around: (_, fn) => fn() },
   { name: 'a savepoint', around: (speaker, fn) => speaker.block(app, fn) },

@@ -17,10 +17,10 @@ import { type Handle, open, sendByHand, sendFailure, sendNote } from './speech.t
 
 type Here = Place<RecordedFrame, Handle>
 
-/** What a block gives that ended by itself: `Rollback` gives another value. */
+/** The value of a block that ended normally, unlike that of `Rollback`. */
 const DONE = Symbol('done')
 
-/** Runs a program on the bridge, and records what it was told. */
+/** Runs a program on the bridge, and records its results. */
 export async function run(
   program: readonly Step[],
   app: App,
@@ -28,7 +28,7 @@ export async function run(
 ): Promise<Record> {
   const runner = new Runner(app, nesting)
   await runner.steps(program, new Place()).catch(() => undefined)
-  // a branch that goes on may start others
+  // A branch that is still running may start others.
   for (let done = 0; done < runner.record.loose.length;) {
     const branches = runner.record.loose.slice(done)
     done += branches.length
@@ -86,7 +86,7 @@ class Runner {
     }
   }
 
-  /** Records how something ended, and passes it on. */
+  /** Records the result of a step, and passes it on. */
   async #logged(what: number | string, promise: Promise<unknown>): Promise<void> {
     try {
       await promise
@@ -179,7 +179,7 @@ class Runner {
     try {
       await hooks[moment](fn, { scope })
     } catch (error) {
-      // outside a transaction it has run at once, and this is what it threw
+      // Outside a transaction the hook has run at once, and this is its error.
       hook.isRegistered = error instanceof Boom
       throw error
     }
@@ -224,7 +224,7 @@ class Runner {
   }
 }
 
-/** Whether a command was carried out: an error of hooks that ran behind it does not take it back. */
+/** Whether a command was executed. An error of hooks after it does not undo it. */
 async function settled(promise: Promise<unknown>): Promise<{ done: boolean; error?: unknown }> {
   try {
     await promise

@@ -8,14 +8,14 @@ const seed = Number(MODEL_SEED ?? (isLong ? Date.now() % 2 ** 31 : 1))
 
 if (isLong) console.log(`MODEL_SEED=${seed} MODEL_RUNS=${runs}`)
 
-/** How long a suite may take, with what it takes to find a smaller program where one fails. */
+/** The time limit of a suite, with the time to shrink a failing program. */
 export const patience = isLong || MODEL_RUNS !== undefined ? 1_800_000 : 60_000
 
-/** How one of several suites is to run its share of the programs. Says how to do it again where one fails. */
+/** The settings of one of several suites for its share of the programs. A failure prints how to replay it. */
 export function forRuns<T>(suite: number, suites: number): fc.Parameters<T> {
   return {
     numRuns: Math.ceil(runs / suites),
-    // other programs in each, but for a program that is to be seen again
+    // Each suite runs other programs, except for a replay.
     seed: MODEL_PATH === undefined ? seed + suite : seed,
     ...(MODEL_PATH !== undefined && { path: MODEL_PATH, endOnFailure: true }),
     asyncReporter: async (details) => {

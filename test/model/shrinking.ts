@@ -1,12 +1,12 @@
 import * as fc from 'fast-check'
 import { insideOf, type Opener, type Step } from './program.ts'
 
-/** Openers whose block may work in the frame around it, and so must get on with what is there. */
+/** Openers whose block may join the frame around it. */
 export const JOINING: readonly Opener[] = ['drizzle', 'kysely', 'required', 'mandatory', 'supports']
 
 /**
- * Makes a program that fails as small as can be: leaves steps out, puts what is inside a step in
- * its place, and says things in the plainest way.
+ * Shrinks a failing program: removes steps, replaces a step with the steps inside it, and simplifies
+ * options.
  */
 export class Shrinking extends fc.Arbitrary<readonly Step[]> {
   readonly #programs: fc.Arbitrary<readonly Step[]>
@@ -70,13 +70,13 @@ function* plainerThan(step: Step): Generator<Step> {
   }
 }
 
-/** What works in one frame. */
+/** The contents of one frame. */
 interface Work {
   hasBranches: boolean
   needsOrder: boolean
 }
 
-/** Whether no frame has both branches and what takes in, by hand, all that is done meanwhile. */
+/** Whether no frame has both parallel branches and manual savepoints. */
 function isFair(steps: readonly Step[]): boolean {
   const frames: Work[] = []
   const visit = (step: Step, around: Work): void => {

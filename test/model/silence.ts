@@ -3,13 +3,13 @@ import { setImmediate, setTimeout } from 'node:timers/promises'
 import { CHANNELS, type NoticeEvent } from 'shared-connection'
 import type { App } from '../setup/app.ts'
 
-/** What must not be heard while a program runs. */
+/** Events that must not happen while a program runs. */
 export interface Silence {
-  /** Ends the listening, and gives what was heard. */
+  /** Stops listening. Returns the events. */
   broken(): Promise<string[]>
 }
 
-/** Listens for warnings of the server, and for rejections that nobody handles. */
+/** Listens for warnings of the server and for unhandled rejections. */
 export function silence(): Silence {
   const heard: string[] = []
   const onNotice = (notice: unknown): void => {
@@ -23,7 +23,7 @@ export function silence(): Silence {
   process.on('unhandledRejection', onRejection)
   return {
     async broken() {
-      // a rejection is told of when all microtasks have run
+      // Node reports an unhandled rejection after all microtasks have run.
       await setImmediate()
       unsubscribe(CHANNELS.notice, onNotice)
       process.off('unhandledRejection', onRejection)
@@ -32,14 +32,14 @@ export function silence(): Silence {
   }
 }
 
-/** What a program has left in use, once what is on its way back has come back. */
+/** The clients that a program has left in use, after those that are about to be released. */
 export async function leftOf({ observer, pool }: App): Promise<string[]> {
   const inUse = (): number => pool.totalCount - pool.idleCount + pool.waitingCount
   for (let wait = 0; inUse() > 0 && wait < 100; wait++) await setTimeout(wait)
   const left = inUse() > 0 ? [`clients in use: ${inUse()}`] : []
   const { rows } = await observer.query<{ query: string }>(OPEN)
   for (const { query } of rows) left.push(`a transaction is open, behind ${query}`)
-  // else the programs after this one would find it, too
+  // Otherwise later programs would see it, too.
   if (rows.length > 0) await observer.query(`select pg_terminate_backend(pid) from (${OPEN}) open`)
   return left
 }

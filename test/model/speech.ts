@@ -7,17 +7,17 @@ import type { RecordedFrame } from './record.ts'
 
 type Tx = Parameters<Parameters<App['orm']['transaction']>[0]>[0]
 
-/** A handle that a block has given: of Drizzle or of Kysely. */
+/** A handle of a block: of Drizzle or of Kysely. */
 export interface Handle extends Held<RecordedFrame> {
   readonly object: object
 }
 
-/** Drizzle's own handle, or its view of one of Kysely's. */
+/** Drizzle's own handle, or its handle for one of Kysely. */
 const txOf = (app: App, { object }: Handle): Tx => app.shared.drizzleFor(object)
-/** Kysely's own handle, or its view of one of Drizzle's. */
+/** Kysely's own handle, or its handle for one of Drizzle. */
 const trxOf = (app: App, { object }: Handle) => app.shared.kyselyFor<Schema>(object)
 
-/** Somebody to write with: each layer in its own words. */
+/** The ways to write, each through the API of its layer. */
 interface Speaker {
   note(text: string): PromiseLike<unknown>
   raw(text: string): PromiseLike<unknown>
@@ -87,17 +87,17 @@ export function sendNote(
   return speak(app, via, handle, (speaker) => speaker.note(text))
 }
 
-/** Sends a statement that the server answers with an error. */
+/** Sends a statement that fails. */
 export function sendFailure(app: App, via: Way, handle: Handle | undefined): Promise<void> {
   return speak(app, via, handle, (speaker) => speaker.raw('select 1 / 0'))
 }
 
-/** Sends a command of the transaction's by hand. */
+/** Sends a manual control command. */
 export function sendByHand(app: App, via: Hand, text: string): Promise<void> {
   return speak(app, via, undefined, (speaker) => speaker.raw(text))
 }
 
-/** Opens a block. Its body is given its handle, where there is one. */
+/** Opens a block. Its body gets its handle, if there is one. */
 export function open(
   app: App,
   opener: Opener,

@@ -1,7 +1,7 @@
-/** How something ended, in a word: an error's, or nothing for a success. */
+/** A result as a word: that of the error, or undefined for a success. */
 export type Word = string | undefined
 
-/** What a step of the model throws: the word for an error. */
+/** The error of the model, which carries the word. */
 export class Thrown {
   readonly word: string
 
@@ -10,7 +10,7 @@ export class Thrown {
   }
 }
 
-/** Runs something, and gives the word for what it has thrown. */
+/** Runs a function. Returns the word for its error. */
 export function attempt(what: () => void): Word {
   try {
     what()
@@ -21,7 +21,7 @@ export function attempt(what: () => void): Word {
   }
 }
 
-/** The word for the end of a frame in which something has failed. */
+/** The word for the end of a frame in which a statement has failed. */
 export function abortedBy(cause: Word): string {
   return by('TransactionAbortedError', cause)
 }

@@ -1,8 +1,8 @@
 import type { QueryEvent } from 'shared-connection'
 
 /**
- * Reads what went over the wire as PostgreSQL would, connection by connection, and gives what can
- * not be: a second BEGIN, an end of nothing, a savepoint that is not there.
+ * Follows the statements of each connection as PostgreSQL does. Returns those that are impossible: a second
+ * BEGIN, an end without a transaction, an unknown savepoint.
  */
 export function imbalancesOf(events: readonly QueryEvent[]): string[] {
   const connections = Map.groupBy(events, ({ connection }) => connection)
@@ -11,15 +11,15 @@ export function imbalancesOf(events: readonly QueryEvent[]): string[] {
 
 function imbalancesOn(events: readonly QueryEvent[]): string[] {
   const wrong: string[] = []
-  /** The open savepoints, below them the transaction. */
+  /** The transaction and the open savepoints in it. */
   let open: string[] | undefined
   const expect = (isSo: boolean, sql: string): void => {
     if (!isSo) wrong.push(`${sql} came where [${open?.join() ?? 'no transaction'}] was open`)
   }
   for (const { command, control, error, sql, sqlstate, transaction } of events) {
-    // sent for a transaction, it must run in one
+    // A statement of a transaction must run in one.
     if (control === undefined) expect((transaction === undefined) === (open === undefined), sql)
-    // one that came too late for an aborted transaction has done nothing
+    // A statement that came too late for an aborted transaction has had no effect.
     if (control === undefined || sqlstate === '25P02') continue
     if (error !== undefined) {
       wrong.push(`${sql} failed: ${sqlstate ?? 'without an answer'}`)

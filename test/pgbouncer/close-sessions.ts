@@ -1,6 +1,6 @@
 import { Client } from 'pg'
 
-/** Makes PgBouncer close its sessions in a database, which is then used again, or dropped. */
+/** Makes PgBouncer close its sessions in a database, so that it can be reused or dropped. */
 export async function closeSessions(url: string): Promise<void> {
   const console = new URL(url)
   const database = console.pathname.slice(1)
@@ -9,7 +9,7 @@ export async function closeSessions(url: string): Promise<void> {
   await client.connect()
   try {
     await client.query(`kill ${database}`)
-    // It would let nobody into the database from now on.
+    // Otherwise it would accept no clients for the database from now on.
     await client.query(`resume ${database}`)
   } finally {
     await client.end()

@@ -5,9 +5,9 @@ interface Impossible {
 }
 
 /**
- * What no program can do through PgBouncer in transaction pooling mode, and so is not asked of the
- * bridge there. Everything else in `behaviour` is. (Startup parameters that PgBouncer does not know,
- * and looking up a pid outside a transaction, belong here too; no behaviour needs them.)
+ * The tests that no program can pass through PgBouncer in transaction pooling mode. All other tests of
+ * `behaviour` run there. (Startup parameters that PgBouncer does not know, and looking up a pid outside a
+ * transaction, are impossible, too, but no behaviour needs them.)
  */
 export const impossible: readonly Impossible[] = [
   {

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
 
-// Without these the rest of the project could pass through nothing.
+// Without these tests, the project could pass without pooling anything.
 
 const app = useApp({ pool: { max: 1 } })
 

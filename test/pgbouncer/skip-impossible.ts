@@ -13,7 +13,7 @@ beforeEach(({ skip, task }) => {
   if (entry) skip(entry.reason)
 })
 
-// A test that was renamed would run, and one that is gone would stay on the list for ever.
+// Otherwise a renamed test would run, and a removed one would stay on the list for ever.
 // oxlint-disable-next-line no-empty-pattern -- Vitest reads it to know what the hook wants
 beforeAll(({}, file) => {
   const names = new Set(namesIn(file.tasks))

@@ -3,7 +3,7 @@ import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { forkKeeper, type Kept } from '../postgres/fork-keeper.ts'
 
-/** Why there is no PgBouncer. */
+/** The reason why there is no PgBouncer. */
 export interface Missing {
   readonly missing: string
 }
@@ -24,7 +24,7 @@ export async function startPgBouncer(serverUrl: string): Promise<Kept | Missing>
 }
 
 async function findProgram(): Promise<string | undefined> {
-  // Debian has it where only root looks.
+  // On Debian it is in a folder that is only in the PATH of root.
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin']
   for (const folder of folders) {
     const file = join(folder, 'pgbouncer')

@@ -7,14 +7,14 @@ export interface Kept {
   stop(): Promise<void>
 }
 
-/** What a keeper tells the process that started it. */
+/** The message of a keeper to the process that started it. */
 export type KeeperMessage =
   | { readonly type: 'progress'; readonly text: string }
   | { readonly type: 'ready'; readonly url: string }
   | { readonly type: 'failed'; readonly reason: string }
 
 export interface KeeperOptions {
-  /** What the keeper needs to know. Not arguments: those everybody on the machine can read. */
+  /** The parameters of the keeper. They are not arguments, which every user of the machine can read. */
   readonly env?: NodeJS.ProcessEnv
   readonly onProgress?: ((message: string) => void) | undefined
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { Client } from 'pg'
 
-/** A database that nobody else uses. */
+/** A database that no other code uses. */
 export interface FreshDatabase {
   readonly url: string
   drop(): Promise<void>

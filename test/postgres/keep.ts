@@ -15,25 +15,25 @@ interface Program {
   readonly ended: Promise<void>
 }
 
-/** What a keeper has for its server. */
+/** The tools of a keeper for its server. */
 export interface House {
-  /** The server's own, and removed when all is over. */
+  /** The server's folder, which is removed at the end. */
   readonly folder: string
-  /** Who runs the programs, where that is not whoever runs this. */
+  /** The user that runs the programs, if it is not the current one. */
   readonly user: ServerUser | undefined
-  /** Starts a program. What it says goes to server.log in the folder. */
+  /** Starts a program. Its output goes to server.log in the folder. */
   start(program: string, args: readonly string[]): Program
-  /** What was said so far. */
+  /** Returns the output so far. */
   log(): Promise<string>
-  /** The error for a program that has ended and should not have. */
+  /** The error for a program that has ended too early. */
   failure(): Promise<Error>
   progress(text: string): Promise<void>
 }
 
-/** How a server is told to end. */
+/** The signals that end a server. */
 export interface Signals {
   readonly end: NodeJS.Signals
-  /** For one that does not. */
+  /** The signal for a server that does not end. */
   readonly force: NodeJS.Signals
 }
 
@@ -50,7 +50,7 @@ export async function keep(
   let closing = false
   let running: Program | undefined
 
-  // First of all: the parent may end before anything else is there.
+  // This comes first, since the parent may end at any moment.
   const parentGone = new Promise<void>((resolve) => {
     for (const event of ['disconnect', 'SIGHUP', 'SIGINT', 'SIGTERM']) {
       process.on(event, () => {
@@ -93,7 +93,7 @@ export async function keep(
   process.exit()
 }
 
-/** Resolves when `isReady` says so. Rejects with what the program has said, if it ends before. */
+/** Resolves when `isReady` returns true. Rejects with the output of the program if it ends before. */
 export async function untilReady(
   house: House,
   program: Program,

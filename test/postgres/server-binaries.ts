@@ -8,7 +8,7 @@ export interface ServerBinaries {
   readonly postgres: string
 }
 
-/** Where the programs of PostgreSQL are, for a server that runs as `user` with its data in `folder`. */
+/** Finds the programs of PostgreSQL, for a server that runs as `user` with its data in `folder`. */
 export async function serverBinaries(
   folder: string,
   user: ServerUser | undefined,

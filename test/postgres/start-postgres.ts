@@ -5,7 +5,7 @@ import { forkKeeper, type Kept } from './fork-keeper.ts'
 export type Postgres = Kept
 
 export interface StartOptions {
-  /** Told in a few words what is going on: the first seconds are silent otherwise. */
+  /** Called with a short message about the progress. The first seconds are silent otherwise. */
   readonly onProgress?: (message: string) => void
 }
 

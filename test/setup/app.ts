@@ -23,39 +23,39 @@ export { notes, replies, type Schema } from './schema.ts'
 const makeDrizzle = (pool: Pool) => drizzle({ client: pool })
 type Orm = ReturnType<typeof makeDrizzle>
 
-/** An application on both layers, with a database to itself. */
+/** An application on both layers, with its own database. */
 export interface App {
   readonly url: string
   readonly pool: Pool
   readonly orm: Orm
   readonly db: SharedKysely<Schema, Orm>
   readonly shared: SharedConnection<Orm>
-  /** A connection of its own, which sees what is committed. */
+  /** A separate connection, which sees committed rows only. */
   readonly observer: Pool
   readonly transcript: Transcript
-  /** The texts of the committed notes, in the order of their making. */
+  /** The texts of the committed notes, in the order of their insertion. */
   rows(): Promise<string[]>
 }
 
 export interface AppOptions {
   readonly pool?: PoolConfig
   readonly shared?: SharedConnectionOptions
-  /** Nobody subscribes to a channel: the transcript is taken at the clients. */
+  /** Without subscribers, so that the transcript is taken at the clients. */
   readonly unheard?: boolean
-  /** What stands between the application and the server. */
+  /** A proxy between the application and the server. */
   readonly through?: Passage
 }
 
-/** Another way to the server. */
+/** A proxy to the server. */
 export interface Passage {
-  /** Opens it. Gives the URL by which the server of `url` is reached through it. */
+  /** Opens the proxy. Returns the URL of the server of `url` through it. */
   open(url: string): Promise<string>
   close(): Promise<void>
 }
 
 /**
- * Gives the calling test file an application. After each test nothing may be left: no client in
- * use, no open transaction, no warning of the server.
+ * Makes an application for the calling test file. After each test, no client may be in use, no
+ * transaction may be open, and the server may not have warned.
  */
 export function useApp(options: AppOptions = {}): App {
   const database = useDatabase()
@@ -100,7 +100,7 @@ export function useApp(options: AppOptions = {}): App {
   return new Proxy({} as App, { get: (_, key) => Reflect.get(app as App, key) })
 }
 
-/** What is in use of a pool, once what is on its way back has come back: that is a packet away. */
+/** The clients of a pool that are in use, after those that are about to be released: that takes a packet. */
 async function usageAtRest(pool: Pool): Promise<{ inUse: number; waiting: number }> {
   const usage = () => ({
     inUse: pool.totalCount - pool.idleCount,
@@ -113,12 +113,12 @@ async function usageAtRest(pool: Pool): Promise<{ inUse: number; waiting: number
   return usage()
 }
 
-// pg_stat_activity would join the names of databases and users to each session.
+// pg_stat_activity joins databases and users, which costs time.
 const OPEN = `from pg_stat_get_activity(null)
   where datid = (select oid from pg_database where datname = current_database())
     and state like 'idle in transaction%'`
 
-// One round trip. A row that an open transaction has locked would hold DELETE up.
+// This is one round trip. DELETE would wait for rows that an open transaction has locked.
 const EMPTY_UNLESS_OPEN = `
   select query ${OPEN};
   delete from reply where not exists (select ${OPEN});
@@ -126,21 +126,21 @@ const EMPTY_UNLESS_OPEN = `
   select setval('reply_id_seq', 1, false), setval('note_id_seq', 1, false)`
 
 /**
- * Makes the tables as they were before the test. Closes the transactions that it has left open, so
- * that those after it can go on, and returns their last statements.
+ * Restores the tables. Closes transactions that the test has left open, so that later tests can go on,
+ * and returns their last statements.
  */
 async function emptyTables(observer: Pool): Promise<unknown[]> {
-  // pg returns an array for several statements, which its types do not know.
+  // pg returns an array for several statements, but its types do not say so.
   const [open] = (await observer.query(EMPTY_UNLESS_OPEN)) as unknown as [QueryResult]
   if (open.rows.length === 0) return []
-  // a connection may be just closing
+  // A connection may be about to close.
   await new Promise((resolve) => setTimeout(resolve, 200))
   const { rows } = await observer.query(`select query, pg_terminate_backend(pid) ${OPEN}`)
   await observer.query(EMPTY_TABLES)
   return rows
 }
 
-/** Starts an application on a database, where one for a whole test file does not do. */
+/** Starts an application on a database, for tests that cannot use the one of the test file. */
 export async function startApp(database: Database, options: AppOptions = {}): Promise<App> {
   const { urlForApps } = database
   const url = (await options.through?.open(urlForApps)) ?? urlForApps

@@ -12,11 +12,11 @@ export interface CachedApp extends App {
   cached(): Promise<string[]>
   /** The texts of the replies, read by Drizzle through its cache. */
   cachedReplies(): Promise<string[]>
-  /** Fills the cache, then forgets what was noted so far. */
+  /** Fills the cache, then clears the recorded calls. */
   warm(): Promise<void>
 }
 
-/** Gives the calling test file an application whose Drizzle has a query cache. */
+/** Makes an application with a query cache of Drizzle for the calling test file. */
 export function useCachedApp(
   strategy: 'all' | 'explicit' = 'all',
   options: SharedConnectionOptions = {},

@@ -3,15 +3,15 @@ import { Client } from 'pg'
 import { type FreshDatabase, freshDatabase } from '../postgres/index.ts'
 import { CREATE_TABLES, EMPTY_TABLES } from './schema.ts'
 
-/** A database with the tables of the application, and nothing in them. */
+/** A database with the empty tables of the application. */
 export interface CleanDatabase extends FreshDatabase {
-  /** The state of its catalogue when it was made. */
+  /** The state of its catalogue after its creation. */
   readonly made: Catalogue
 }
 
-/** Two that are equal have nothing created, altered or dropped between them. */
+/** If two of these are equal, nothing was created, altered or dropped between them. */
 interface Catalogue {
-  /** The number of rows that were ever written to the system catalogues of this database. */
+  /** The number of rows that were written to the system catalogues of this database so far. */
   readonly writes: number
   /** Changes with ALTER DATABASE. */
   readonly version: string
@@ -19,8 +19,8 @@ interface Catalogue {
   readonly settings: number
 }
 
-// PostgreSQL counts what a session writes, rolled back or not, and adds it up when the session ends.
-// pg_statistic is left out because autovacuum writes there.
+// PostgreSQL counts the writes of a session, also those that are rolled back, and adds them up when the
+// session ends. pg_statistic is left out, since autovacuum writes to it.
 const CATALOGUE = `
   select
     (select sum(pg_stat_get_tuples_inserted(oid) + pg_stat_get_tuples_updated(oid) +
@@ -32,7 +32,7 @@ const CATALOGUE = `
     (select count(*)::int from pg_db_role_setting where setdatabase = pg_database.oid) as settings
   from pg_database where datname = current_database()`
 
-// What outlives the code of a test, and could hold locks.
+// These can outlive the code of a test and hold locks.
 const LEFT = `
   select pid::text from pg_stat_activity
     where datname = current_database() and backend_type = 'client backend'
@@ -40,10 +40,10 @@ const LEFT = `
   union all
   select gid from pg_prepared_xacts where database = current_database()`
 
-/** The databases that test files of this worker have had, and that none has at the moment. */
+/** The databases that earlier test files of this worker have used. */
 const free: CleanDatabase[] = []
 
-/** Takes a clean database, which another test file of this worker may have had before. */
+/** Takes a clean database, which an earlier test file of this worker may have used. */
 export async function takeDatabase(serverUrl: string, prefix: string): Promise<CleanDatabase> {
   for (let used = free.shift(); used; used = free.shift()) {
     if (await clean(used)) return used
@@ -54,17 +54,17 @@ export async function takeDatabase(serverUrl: string, prefix: string): Promise<C
   return { ...database, made: await connected(database.url, catalogueOf) }
 }
 
-/** Gives a database back. Whether it can be used again is found out when the next file wants one. */
+/** Returns a database. It is checked when the next file needs one. */
 export function returnDatabase(database: CleanDatabase): void {
   free.push(database)
 }
 
-/** Empties the tables. Resolves with false if that does not make the database as it was. */
+/** Empties the tables. Resolves with false if the database still differs from a new one. */
 export function clean({ url, made }: CleanDatabase): Promise<boolean> {
   return connected(url, async (client) => {
     if (!(await isAlone(client))) return false
     const { writes, version, settings } = await catalogueOf(client)
-    // A server that counts nothing (`track_counts`) would hide every difference.
+    // Without `track_counts`, the server would hide every difference.
     const isAsMade =
       writes > 0 && writes === made.writes && version === made.version && settings === made.settings
     if (isAsMade) await client.query(EMPTY_TABLES)
@@ -72,7 +72,7 @@ export function clean({ url, made }: CleanDatabase): Promise<boolean> {
   })
 }
 
-/** Whether the sessions of the test file have ended. Those that are just closing get a second. */
+/** Whether the sessions of the test file have ended. Sessions that are closing get a second. */
 async function isAlone(client: Client): Promise<boolean> {
   const deadline = Date.now() + 1_000
   do {
@@ -87,7 +87,7 @@ async function catalogueOf(client: Client): Promise<Catalogue> {
   return rows[0] as Catalogue
 }
 
-/** Runs `fn` in a session of its own. */
+/** Runs `fn` in a new session. */
 export async function connected<T>(url: string, fn: (client: Client) => Promise<T>): Promise<T> {
   const client = new Client({ connectionString: url })
   await client.connect()

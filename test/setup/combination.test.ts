@@ -6,6 +6,6 @@ const combination = inject('combination')
 
 test('the libraries are those that the project is named after', () => {
   expect(npmVersion).toMatch(new RegExp(`^${combination.drizzle.version}\\.`))
-  // Kysely tells its version nowhere; this is what came with 0.29.
+  // Kysely does not export its version. This came with 0.29.
   expect('isAbortedTransactionError' in kysely).toBe(combination.kysely.version === '0.29')
 })

@@ -5,11 +5,11 @@ import { type CleanDatabase, returnDatabase, takeDatabase } from './clean-databa
 
 export interface Database {
   readonly url: string
-  /** Where the application is to connect: in the project `pgbouncer` that is not the server. */
+  /** The URL for the application, which is that of PgBouncer in the project `pgbouncer`. */
   readonly urlForApps: string
 }
 
-/** Gives the calling test file a database of its own, from before its first test to after its last. */
+/** Makes a database for the calling test file, from before its first test until after its last one. */
 export function useDatabase(): Database {
   let database: CleanDatabase | undefined
   const isBehindPgBouncer = inject('pgBouncer') === 'running'

@@ -1,4 +1,4 @@
-/** What a promise rejects with, without what Drizzle wraps around errors of statements. */
+/** Returns the error that a promise rejects with, without Drizzle's wrapper of errors of statements. */
 export async function failureOf(promise: Promise<unknown> | PromiseLike<unknown>): Promise<Error> {
   try {
     await promise

@@ -11,7 +11,7 @@ export function gate(): Gate {
   return { passed: promise, open: () => resolve() }
 }
 
-/** Lets all pending work run that waits for no input. */
+/** Lets all pending work run that does not wait for input. */
 export async function breathe(): Promise<void> {
   for (let turn = 0; turn < 5; turn++) await setImmediate()
 }

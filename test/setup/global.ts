@@ -9,20 +9,20 @@ import { dropDatabases, startPostgres } from '../postgres/index.ts'
 declare module 'vitest' {
   interface ProvidedContext {
     readonly serverUrl: string
-    /** The beginning of the names of the databases of this run. */
+    /** The prefix of the names of this run's databases. */
     readonly databasePrefix: string
-    /** The server as applications reach it. */
+    /** The URL of the server for applications. */
     readonly serverUrlForApps: string
-    /** The versions of the libraries that the running project is for. */
+    /** The versions of the libraries in the running project. */
     readonly combination: Combination
-    /** False where applications are to send control statements on their own. */
+    /** False if applications must send control commands at once. */
     readonly defers?: false
-    /** Whether the running project is the one behind PgBouncer, and if there is none, why. */
+    /** Whether PgBouncer runs for this project, or the reason why it does not. */
     readonly pgBouncer: 'none' | 'running' | Missing
   }
 }
 
-// One of each for the whole run, whatever the number of projects.
+// The whole run has one of each, whatever the number of projects.
 let server: Kept | undefined
 let bouncer: Kept | undefined
 const databasePrefix = `shared_connection_${randomBytes(4).toString('hex')}_`

@@ -2,19 +2,19 @@ import { Cache, type MutationOption } from 'drizzle-orm/cache/core'
 import { getTableName, is, Table } from 'drizzle-orm'
 
 interface Entry {
-  /** As text, as a cache outside the process would keep it. */
+  /** Results as text, as a cache outside the process would store them. */
   readonly rows: string
   readonly tables: readonly string[]
   readonly isTag: boolean
 }
 
-/** A cache of Drizzle in the memory of the process, which tells what it was asked. */
+/** A Drizzle cache in memory, which records its calls. */
 export class MemoryCache extends Cache {
   readonly #strategy: 'all' | 'explicit'
   readonly #entries = new Map<string, Entry>()
   /** `hit`, `miss`, `put` and `forget` with their tables, in order. */
   calls: string[] = []
-  /** Runs where a mutation is told of, for tests of what goes wrong there. */
+  /** Runs in onMutate(), for tests in which that fails. */
   onForget: () => void | Promise<void> = () => {}
 
   constructor(strategy: 'all' | 'explicit' = 'all') {
@@ -26,12 +26,12 @@ export class MemoryCache extends Cache {
     return this.#strategy
   }
 
-  /** How many results it keeps. */
+  /** The number of stored results. */
   get size(): number {
     return this.#entries.size
   }
 
-  /** The tables that it was told to forget, since it was cleared. */
+  /** The tables that were invalidated since the last clear. */
   get forgotten(): string[] {
     return this.calls.filter((call) => call.startsWith('forget'))
   }

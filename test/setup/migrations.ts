@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Migrator } from 'kysely/migration'
 import { inject } from 'vitest'
 
-/** Runs `fn` with a folder of one migration, laid out as this version of Drizzle wants it. */
+/** Runs `fn` with a folder of one migration, in the layout of this version of Drizzle. */
 export async function withMigration(
   sql: string,
   fn: (migrationsFolder: string) => Promise<void>,
@@ -37,10 +37,10 @@ async function write(folder: string, sql: string): Promise<void> {
   )
 }
 
-/** Kysely's class of migrators, which version 0.29 keeps apart. */
+/** Kysely's class of migrators, which version 0.29 exports from another module. */
 export async function loadMigrator(): Promise<typeof Migrator> {
   const { version } = inject('combination').kysely
-  // in a variable, since what is not there can not be imported by name
+  // In a variable, since TypeScript would not find the module in version 0.28.
   const entry = version === '0.29' ? 'kysely/migration' : 'kysely'
   const library: unknown = await import(entry)
   return (library as { Migrator: typeof Migrator }).Migrator

@@ -1,4 +1,4 @@
-/** How promises have settled: 'fulfilled', or the message of the error. */
+/** The results of promises: 'fulfilled', or the message of the error. */
 export async function outcomes(promises: readonly unknown[]): Promise<string[]> {
   const settled = await Promise.allSettled(promises)
   return settled.map((result) =>
@@ -6,7 +6,7 @@ export async function outcomes(promises: readonly unknown[]): Promise<string[]> 
   )
 }
 
-/** How a promise has settled: 'done', or the name and the code of the error, behind Drizzle's wrapper. */
+/** The result of a promise: 'done', or the name and the code of the error inside Drizzle's wrapper. */
 export async function fateOf(promise: PromiseLike<unknown>): Promise<string> {
   try {
     await promise
@@ -19,7 +19,7 @@ export async function fateOf(promise: PromiseLike<unknown>): Promise<string> {
   }
 }
 
-/** How promises have settled, in their order. */
+/** The results of promises, in their order. */
 export function fatesOf(promises: readonly PromiseLike<unknown>[]): Promise<string[]> {
   return Promise.all(promises.map(fateOf))
 }

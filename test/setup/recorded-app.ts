@@ -7,13 +7,13 @@ export interface RecordedApp {
   readonly app: App
   /** The statements that were sent, in the order of the bytes. */
   readonly sent: () => string[]
-  /** How often the server was asked to answer. */
+  /** The number of round trips. */
   readonly trips: () => number
   /** Forgets the statements sent so far. */
   readonly clear: () => void
 }
 
-/** Gives the calling test file an application whose bytes are recorded. */
+/** Makes an application whose bytes are recorded, for the calling test file. */
 export function useRecordedApp(options: AppOptions = {}): RecordedApp {
   const wire = recorder()
   const pool = { ...options.pool, max: 1, stream: () => wire.stream() }
@@ -29,13 +29,13 @@ export function useRecordedApp(options: AppOptions = {}): RecordedApp {
   }
 }
 
-/** Control statements as they are, of all others the verb. */
+/** The text of a control command, or the verb of another statement. */
 function verbOf(text: string): string {
   if (/^(begin|savepoint|release|rollback|commit)\b/i.test(text)) return text
   return text.trim().split(/[\s;]/, 1)[0]?.toLowerCase() ?? ''
 }
 
-/** The manners in which statements are pipelined. */
+/** The settings with which statements are pipelined. */
 export const joining: readonly Manner[] = mannersHere([
   { name: 'any client', options: {} },
   { name: 'a client in pipeline mode', options: { pool: { pipeline: true } } },

@@ -1,17 +1,17 @@
 import { Socket } from 'node:net'
 
-/** What was written to the server, read from the bytes themselves: no layer, no channel is asked. */
+/** The statements that were sent to the server, read from the bytes, without layers and channels. */
 export interface Recorder {
-  /** To be given to a pool as its `stream`. */
+  /** Pass it to a pool as its `stream`. */
   stream(): Socket
   /** The texts of the statements that were sent for execution, in the order of the bytes. */
   statements(): string[]
-  /** The number of round trips: how often the server was asked to answer all that it was sent. */
+  /** The number of round trips: of the messages that ask the server for an answer. */
   trips(): number
   clear(): void
 }
 
-/** Makes sockets that keep what goes through them. */
+/** Makes sockets that record the bytes that are written to them. */
 export function recorder(): Recorder {
   let statements: string[] = []
   let trips = 0
@@ -42,7 +42,7 @@ class RecordedSocket extends Socket {
 
   override connect(...args: never[]): this {
     super.connect(...(args as unknown as [number, string]))
-    // connect() puts the write() of the base class on the socket itself
+    // connect() assigns the write() of the base class to the socket itself.
     Reflect.deleteProperty(this, 'write')
     return this
   }
@@ -92,7 +92,7 @@ class FrontendReader {
     if (type === 'B') this.#portals.set(first, this.#prepared.get(second) ?? '')
     if (type === 'E') {
       const text = this.#portals.get(first)
-      // a portal that is executed again goes on where it stopped: no statement more
+      // Executing a portal again continues it, so it is no further statement.
       if (text !== undefined) this.#onStatement(text)
       this.#portals.delete(first)
     }

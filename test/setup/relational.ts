@@ -3,12 +3,12 @@ import { drizzle } from 'drizzle-orm/node-postgres'
 import type { Pool } from 'pg'
 import { notes } from './app.ts'
 
-/** What version 1.0 has more. */
+/** The additional exports of version 1.0. */
 interface WithRelations {
   readonly defineRelations?: (schema: object) => object
 }
 
-/** A Drizzle database with relational queries: version 1.0 takes relations for it, 0.45 the schema. */
+/** A Drizzle database with relational queries, which need relations in version 1.0, and the schema in 0.45. */
 export function relationalOrm(client: Pool) {
   const schema = { notes }
   const relations = (library as WithRelations).defineRelations?.(schema)

@@ -24,7 +24,7 @@ export const CREATE_TABLES = `
     note_id int not null references note deferrable initially immediate,
     text text not null)`
 
-// TRUNCATE would make new files for every test.
+// TRUNCATE would create new files for every test.
 export const EMPTY_TABLES = `
   delete from reply;
   delete from note;

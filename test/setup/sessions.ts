@@ -15,7 +15,7 @@ export async function sleeping(app: App): Promise<void> {
 /** A statement that waits for as long as `whileLocked` says. */
 export const LOCK = 'select pg_advisory_xact_lock(1)'
 
-/** Runs `fn` while `LOCK` has to wait, until `fn` lets it go on. */
+/** Runs `fn` while `LOCK` must wait, until `fn` releases it. */
 export async function whileLocked(
   app: App,
   fn: (letGo: () => Promise<unknown>) => Promise<unknown>,
@@ -31,7 +31,7 @@ export async function whileLocked(
   }
 }
 
-/** Waits until `LOCK` waits on the server. */
+/** Resolves when `LOCK` waits on the server. */
 export async function locked(app: App): Promise<void> {
   await untilOneWaits(app, 'advisory')
 }
@@ -47,7 +47,7 @@ async function untilOneWaits(app: App, event: 'PgSleep' | 'advisory'): Promise<v
   }
 }
 
-/** Cancels the statement that sleeps in `pg_sleep`, or ends its session, from outside. */
+/** Cancels the statement that sleeps in `pg_sleep`, or ends its session, from another connection. */
 export async function interruptSleep(
   app: App,
   how: 'pg_cancel_backend' | 'pg_terminate_backend',

@@ -1,7 +1,7 @@
 import type { Pool, PoolClient } from 'pg'
 import type { Transcript } from './transcript.ts'
 
-/** The protocol connection inside a client of pg, as far as it tells what is sent. */
+/** The part of pg's protocol connection that sends messages. */
 interface ProtocolConnection {
   parse(message: { name?: string; text: string }): void
   bind(message: { statement?: string; values?: readonly unknown[] }): void
@@ -11,7 +11,7 @@ interface ProtocolConnection {
 
 const CONTROL = /^(begin|start transaction|savepoint|release|rollback|commit|set transaction)\b/i
 
-/** Listens at the clients themselves, for tests in which nobody subscribes to a channel. */
+/** Records statements at the clients, for tests without subscribers of the channels. */
 export function tap(pool: Pool): Transcript {
   let lines: string[] = []
   const note = (text: string, values: readonly unknown[] = []): void => {
@@ -32,7 +32,7 @@ export function tap(pool: Pool): Transcript {
       note(texts.get(message.statement ?? '') ?? '', message.values)
       bind(message)
     }
-    // what rides is written as it is: Parse, with more behind it
+    // Piggybacked commands are written as bytes: a Parse with more messages after it.
     const { stream } = connection
     const write = stream.write.bind(stream)
     stream.write = (bytes, ...rest) => {

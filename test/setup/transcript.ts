@@ -1,16 +1,16 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { CHANNELS, type QueryEvent } from 'shared-connection'
 
-/** What went over the wire, as the channel tells it. */
+/** The statements that were sent, according to the channel. */
 export interface Transcript {
-  /** The statements in the order of the wire: control statements as sent, others as verb and values. */
+  /** The statements in the order of sending: control commands as text, others as verb and values. */
   lines(): string[]
   events(): QueryEvent[]
   clear(): void
   stop(): void
 }
 
-/** Starts to listen. */
+/** Starts to record. */
 export function listen(): Transcript {
   let events: QueryEvent[] = []
   const onAnswer = (event: unknown): void => {

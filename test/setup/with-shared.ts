@@ -3,7 +3,7 @@ import { type SharedConnection, shareConnection } from 'shared-connection'
 
 export type Plain = ReturnType<typeof drizzle>
 
-/** Shares a database for as long as `fn` runs, then ends it. */
+/** Shares a database while `fn` runs, then closes it. */
 export async function withShared(
   orm: Plain,
   fn: (shared: SharedConnection<Plain>) => Promise<void>,

@@ -2,10 +2,10 @@ import { inject } from 'vitest'
 import { newest } from '../combinations.ts'
 import { type App, type AppOptions, notes } from './app.ts'
 
-/** One way to open a block and to write in it: a layer, through its global object. */
+/** A way to open blocks and to write in them: a layer, through its global object. */
 export interface Speaker {
   readonly name: 'drizzle' | 'kysely' | 'shared'
-  /** Runs `fn` in a transaction, or in a savepoint where one is open. */
+  /** Runs `fn` in a transaction, or in a savepoint if one is open. */
   block<T>(app: App, fn: () => Promise<T>): Promise<T>
   /** Writes a note with the layer's own global object. */
   note(app: App, text: string): Promise<unknown>
@@ -31,13 +31,13 @@ const sharedSpeaker: Speaker = {
 
 export const speakers = [drizzleSpeaker, kyselySpeaker, sharedSpeaker] as const
 
-/** Where code can stand. */
+/** The places in which code can run. */
 export interface Place {
   readonly name: string
   run(app: App, fn: () => Promise<void>): Promise<void>
 }
 
-/** In a transaction of each layer, and outside. */
+/** A transaction of each layer, and outside. */
 export const places: readonly Place[] = [
   ...speakers.map((speaker) => ({
     name: `in a transaction of ${speaker.name}`,
@@ -46,33 +46,33 @@ export const places: readonly Place[] = [
   { name: 'outside', run: (_, fn) => fn() },
 ]
 
-/** Who is outside, and who is inside. */
+/** The layer outside, and the layer inside. */
 export interface World {
   readonly name: string
   readonly outer: Speaker
   readonly inner: Speaker
 }
 
-/** Every ordered pair of layers, each in itself too. */
+/** Every ordered pair of layers, also those of one layer. */
 export const worlds: readonly World[] = speakers.flatMap((outer) =>
   speakers.map((inner) => ({ name: `${outer.name} ⊃ ${inner.name}`, outer, inner })),
 )
 
-/** One way to run an application. */
+/** A way to run an application. */
 export interface Manner {
   readonly name: string
   readonly options: AppOptions
 }
 
 /**
- * The manners to test in this project: all on the newest versions of the libraries, and on others the
- * first alone, which is the usual one. How statements are sent does not depend on the versions.
+ * The manners to test in this project: all of them with the newest versions of the libraries, and only the
+ * first, usual one with others. The manner of sending does not depend on the versions.
  */
 export function mannersHere<M>(all: readonly M[]): readonly M[] {
   return inject('combination').name === newest.name ? all : all.slice(0, 1)
 }
 
-/** What must not change anything but the round trips: every behaviour holds in each of these. */
+/** Settings that must change only the round trips: every behaviour holds with each of them. */
 export const manners: readonly Manner[] = mannersHere([
   { name: 'lazy', options: {} },
   { name: 'not lazy', options: { shared: { lazy: false } } },
@@ -80,7 +80,7 @@ export const manners: readonly Manner[] = mannersHere([
   { name: 'unheard', options: { unheard: true } },
 ])
 
-/** The lines of a transcript. Those in parentheses are only sent where nothing is held back. */
+/** The lines of a transcript. Those in parentheses are sent only if nothing is deferred. */
 export function sentIn({ options }: Manner, lines: readonly string[]): string[] {
   const isLazy = options.shared?.lazy ?? true
   return lines.flatMap((line) => {
@@ -93,7 +93,7 @@ const mixed = worlds.filter(({ name }) =>
   ['drizzle ⊃ kysely', 'kysely ⊃ drizzle', 'shared ⊃ kysely'].includes(name),
 )
 
-/** The worlds for one manner: all in the usual one, and where layers mix in the others. */
+/** The worlds for one manner: all for the usual one, and the mixed ones for others. */
 export function worldsIn({ name }: Manner): readonly World[] {
   return name === 'lazy' ? worlds : mixed
 }

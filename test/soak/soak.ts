@@ -49,7 +49,7 @@ function numberIn(name: string, text: string, most: number): number {
   throw new Error(`--${name} ${text}: give a whole number from 1 to ${most}`)
 }
 
-/** Records unhandled rejections and warnings. */
+/** Records uncaught exceptions, unhandled rejections and warnings. */
 function watchProcess(): () => string[] {
   const seen: string[] = []
   const note = (what: string) => (error: unknown) => {
