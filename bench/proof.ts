@@ -24,7 +24,7 @@ export async function prove(
       const tripsBefore = await proxy.trips()
       const given = await operation()
       made = (await proxy.trips()) - tripsBefore
-      if (scenario.gives !== undefined) deepStrictEqual(given, scenario.gives, name(variant))
+      if (scenario.result !== undefined) deepStrictEqual(given, scenario.result, name(variant))
     })
     const added = (await countNotes(observer)) - before
     strictEqual(added, addedBy(scenario, variant), `${name(variant)} has added ${added} notes`)

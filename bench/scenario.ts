@@ -43,7 +43,7 @@ export interface Scenario {
   /** The number of equal parts of an operation. Results are per part. Default: 1. */
   readonly parts?: (variant: string) => number
   /** The result of an operation. */
-  readonly gives?: unknown
+  readonly result?: unknown
   /** The number of notes that an operation adds. */
   readonly adds?: number | ((variant: string) => number)
   /** Returns the variants, or the reason why there are none. */

@@ -43,7 +43,7 @@ function stockLayer(way: Way, pool: Pool): Layer {
   if (way === 'pg') return new HandWritten(way, pool)
   if (way === 'kysely' || way === 'kysely by extension()') {
     const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
-    return new KyselyLayer(way, db, 'by hand')
+    return new KyselyLayer(way, db, 'manual')
   }
   const version = drizzleVersions[way === 'drizzle 1.0' ? '1.0' : '0.45']
   return new DrizzleLayer(way, version, version.open(pool))

@@ -103,7 +103,7 @@ function openFieldOn(share: Share, url: string, sizes: PoolSizes): Field {
   return {
     stock: {
       pg: new HandWritten('pg', pool),
-      kysely: new KyselyLayer('kysely', kysely, 'by hand'),
+      kysely: new KyselyLayer('kysely', kysely, 'manual'),
       'drizzle 0.45': stockDrizzle('0.45'),
       'drizzle 1.0': stockDrizzle('1.0'),
     },

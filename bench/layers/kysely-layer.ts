@@ -3,7 +3,7 @@ import { inSavepoint, type Layer, type Row } from './layer.ts'
 import type { Tables } from './schema.ts'
 
 /** Whether `trx.transaction()` makes a savepoint. Stock Kysely throws. */
-type Nesting = 'savepoint' | 'by hand'
+type Nesting = 'savepoint' | 'manual'
 
 export class KyselyLayer implements Layer {
   readonly name: string
@@ -32,7 +32,7 @@ export class KyselyLayer implements Layer {
 
   transaction(fn: (inside: Layer) => Promise<unknown>): Promise<unknown> {
     const depth = this.#depth
-    if (depth > 0 && this.#nesting === 'by hand') {
+    if (depth > 0 && this.#nesting === 'manual') {
       return inSavepoint(
         depth,
         (text) => sql.raw(text).execute(this.#db),

@@ -48,7 +48,7 @@ export class ByHand {
     const kysely = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: poolOf(client) }) })
     const on: OneClient = {
       drizzle: new DrizzleLayer('drizzle', version, version.open(client)),
-      kysely: new KyselyLayer('kysely', kysely, 'by hand'),
+      kysely: new KyselyLayer('kysely', kysely, 'manual'),
       send: (sql) => client.query(sql),
     }
     this.#known.set(client, on)

@@ -39,7 +39,7 @@ export const fiveLevels: Scenario = {
     return [
       variant('pg', () => field.stock.pg.transaction((inside) => nest(inside))),
       ...(['0.45', '1.0'] as const).flatMap((version) => [
-        variant(`one client by hand, drizzle ${version}`, () =>
+        variant(`one client, manual, drizzle ${version}`, () =>
           byHand[version].transaction((on) => alternateByHand(on)),
         ),
         variant(`bridge, drizzle ${version}`, () => alternate(field.together[version])),
@@ -49,7 +49,7 @@ export const fiveLevels: Scenario = {
   comparisons: (['0.45', '1.0'] as const).flatMap((version): Comparison[] => [
     {
       of: `bridge, drizzle ${version}`,
-      to: `one client by hand, drizzle ${version}`,
+      to: `one client, manual, drizzle ${version}`,
       limit: '6/15',
       goals: { '2 ms': { wall: 0.42 } },
     },

@@ -4,7 +4,7 @@ import { bridgeToHandWritten, bridgeToStock, onEveryLayer, type Scenario } from 
 export const largeRead: Scenario = {
   name: 'large-read',
   title: 'read of 1,000 rows',
-  gives: items,
+  result: items,
   variants: (field) => onEveryLayer(field, (layer) => () => layer.list()),
   comparisons: [...bridgeToStock({ limit: '1/1' }), ...bridgeToHandWritten({ limit: '1/1' })],
 }

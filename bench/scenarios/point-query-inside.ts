@@ -5,7 +5,7 @@ import { bridgeToHandWritten, bridgeToStock, type Scenario } from '../scenario.t
 export const pointQueryInside: Scenario = {
   name: 'point-query-inside',
   title: 'point query, inside a transaction that is open already',
-  gives: [items[499]],
+  result: [items[499]],
   variants: (field) =>
     LAYERS.flatMap((name) => [field.stock[name], field.shared[name]]).map((layer) => ({
       name: layer.name,

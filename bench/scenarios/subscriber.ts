@@ -50,7 +50,7 @@ export const subscribers: readonly Scenario[] = [
     name: 'subscriber-point-query',
     title: 'point query, with a subscriber to the channel of queries and without',
     links: ['loopback'],
-    gives: [items[499]],
+    result: [items[499]],
     variants: (field) => unheardAndHeard(field, (layer) => layer.find(500)),
     comparisons,
   },

@@ -7,7 +7,7 @@ import { cleanUp, committed, prepare } from './observer.ts'
 import { accounts } from './schema.ts'
 
 await prepare()
-let told: string[] = []
+let messages: string[] = []
 
 /** A module that uses Kysely, and does not know its callers. */
 async function signUp(email: string): Promise<void> {
@@ -15,19 +15,19 @@ async function signUp(email: string): Promise<void> {
   // A mail cannot be rolled back, so it waits until the row is committed.
   await db.afterCommit(async () => {
     const [count] = await committed(`select count(*)::int from accounts where email = '${email}'`)
-    told.push(`mail to ${email}, ${String(count)} row`)
+    messages.push(`mail to ${email}, ${String(count)} row`)
   })
 }
 
 // Drizzle opens the transaction. The hooks of both layers run after its COMMIT, in their order.
 await orm.transaction(async (tx) => {
-  await shared.beforeCommit(() => void told.push('before'))
+  await shared.beforeCommit(() => void messages.push('before'))
   await signUp('ada@example.com')
-  await shared.of(tx).afterCommit(() => void told.push('after, registered on tx'))
-  await shared.afterCompletion((outcome) => void told.push(outcome))
-  told.push('end of block')
+  await shared.of(tx).afterCommit(() => void messages.push('after, registered on tx'))
+  await shared.afterCompletion((outcome) => void messages.push(outcome))
+  messages.push('end of block')
 })
-assert.deepEqual(told, [
+assert.deepEqual(messages, [
   'end of block',
   'before',
   'mail to ada@example.com, 1 row',
@@ -36,27 +36,27 @@ assert.deepEqual(told, [
 ])
 
 // If a block is rolled back, its afterCommit hooks are dropped and its afterRollback hooks run.
-told = []
+messages = []
 await db.transaction().execute(async () => {
   await signUp('grace@example.com')
   const nested = orm.transaction(async (tx) => {
     await signUp('nobody@example.com')
-    await db.afterRollback(() => void told.push('nobody was rolled back'))
+    await db.afterRollback(() => void messages.push('nobody was rolled back'))
     tx.rollback()
   })
   await assert.rejects(nested)
-  told.push('the rest goes on')
+  messages.push('the rest goes on')
 })
-assert.deepEqual(told, [
+assert.deepEqual(messages, [
   'nobody was rolled back',
   'the rest goes on',
   'mail to grace@example.com, 1 row',
 ])
 
 // Outside a transaction, afterCommit hooks run at once.
-told = []
+messages = []
 await signUp('joan@example.com')
-assert.deepEqual(told, ['mail to joan@example.com, 1 row'])
+assert.deepEqual(messages, ['mail to joan@example.com, 1 row'])
 
 // A hook that throws cannot undo the commit. The error contains both facts.
 const late = orm.transaction(async (tx) => {

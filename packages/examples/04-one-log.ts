@@ -35,10 +35,10 @@ await orm.transaction(async (tx) => {
 await orm.select().from(profiles)
 stop()
 
-const told = events
+const statements = events
   .toSorted((a, b) => (a.seq ?? 0) - (b.seq ?? 0)) // the order in which they left
   .map(({ layer, sql, depth }) => `${depth} ${layer} ${sql.split(' ', 1).join()}`)
-assert.deepEqual(told, [
+assert.deepEqual(statements, [
   '1 drizzle begin',
   '1 drizzle insert',
   '2 kysely savepoint',

@@ -7,7 +7,7 @@ import { cleanUp, committed, prepare } from './observer.ts'
 import { audit, profiles } from './schema.ts'
 
 await prepare()
-const told: string[] = []
+const messages: string[] = []
 
 /** A module that uses Drizzle through the global object. */
 const addProfile = (account_id: number) => orm.insert(profiles).values({ account_id, name: 'Ada' })
@@ -37,16 +37,16 @@ try {
     }),
   )
 
-  await trx.afterCommit(() => void told.push('after the commit'))
+  await trx.afterCommit(() => void messages.push('after the commit'))
   assert.deepEqual(await committed('select email from accounts'), [])
   await trx.commit().execute() // COMMIT, then the hook, then this resolves
-  told.push('commit() has resolved')
+  messages.push('commit() has resolved')
 } catch (error) {
   if (!trx.isCommitted && !trx.isRolledBack) await trx.rollback().execute()
   throw error
 }
 
-assert.deepEqual(told, ['after the commit', 'commit() has resolved'])
+assert.deepEqual(messages, ['after the commit', 'commit() has resolved'])
 assert.deepEqual(await committed('select email from accounts'), ['ada@example.com'])
 assert.deepEqual(await committed('select name from profiles'), ['Ada'])
 assert.deepEqual(await committed('select entry from audit'), ['Ada has a profile'])

@@ -8,7 +8,7 @@ import { cleanUp, committed, prepare } from './observer.ts'
 import { accounts, audit, type Database, profiles } from './schema.ts'
 
 await prepare()
-const told: string[] = []
+const messages: string[] = []
 
 // Each of these modules takes the handle of its own layer.
 const addAccount = (trx: SharedTransaction<Database>, email: string) =>
@@ -43,7 +43,7 @@ await orm.transaction(async (tx) => {
       await db.insertInto('audit').values({ entry: 'by the worker' }).execute()
     })
     // … `on` registers a hook on it, and `of` returns its frame.
-    await db.afterCommit(() => void told.push('joan is there'), { on: tx })
+    await db.afterCommit(() => void messages.push('joan is there'), { on: tx })
     assert.equal(shared.of(tx).state, 'open')
   })
 
@@ -51,7 +51,7 @@ await orm.transaction(async (tx) => {
   await shared.outside(() => orm.insert(audit).values({ entry: 'an attempt' }))
   assert.deepEqual(await committed('select entry from audit'), ['an attempt'])
 })
-assert.deepEqual(told, ['joan is there'])
+assert.deepEqual(messages, ['joan is there'])
 assert.deepEqual(await committed('select entry from audit order by id'), [
   'by the worker',
   'an attempt',

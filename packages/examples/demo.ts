@@ -19,7 +19,7 @@ const server = await startPostgres({ onProgress: (message) => whisper(`${message
 const database = await freshDatabase(server.url)
 let isInterrupted = false
 try {
-  await Promise.race([tell(database.url), interruption()])
+  await Promise.race([show(database.url), interruption()])
 } finally {
   await database.drop()
   await server.stop()
@@ -32,7 +32,7 @@ say(`${failed === 0 ? 'All' : claims.held} of ${claims.made} claims hold, after 
 say()
 process.exitCode = failed === 0 ? 0 : 1
 
-async function tell(url: string): Promise<void> {
+async function show(url: string): Promise<void> {
   const observer = new Observer(url)
   const version = await observer.prepare()
   whisper(`PostgreSQL ${version} is there after ${seconds()}`)

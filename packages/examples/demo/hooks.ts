@@ -8,25 +8,25 @@ export async function hooks(shop: Shop): Promise<void> {
   program(invite)
   for (const holder of ['drizzle', 'kysely'] as const) {
     const email = `${holder}@example.com`
-    const told: string[] = []
-    const tell = async (text: string): Promise<void> => {
+    const messages: string[] = []
+    const report = async (text: string): Promise<void> => {
       const isVisible = (await shop.observer.emails()).includes(email)
-      told.push(`${text}, ${isVisible ? 'and' : 'not'} visible to others`)
-      happened(told.at(-1) ?? '')
+      messages.push(`${text}, ${isVisible ? 'and' : 'not'} visible to others`)
+      happened(messages.at(-1) ?? '')
     }
 
     const name = holder === 'drizzle' ? 'Drizzle' : 'Kysely'
     say()
     say(`${name} holds the transaction:`)
     say()
-    const work = () => invite(shop, email, tell)
+    const work = () => invite(shop, email, report)
     const events = await logged(() =>
       holder === 'drizzle' ? shop.orm.transaction(work) : shop.db.transaction().execute(work),
     )
     say()
     claim(
       `${name} has begun and committed, and the hooks of both ran in their order`,
-      events.every((event) => event.holder === holder) && told.join('\n') === inOrder,
+      events.every((event) => event.holder === holder) && messages.join('\n') === inOrder,
     )
   }
 }
@@ -36,20 +36,20 @@ before the commit, not visible to others
 the mail, and visible to others
 committed, and visible to others`
 
-type Tell = (text: string) => Promise<void>
+type Report = (text: string) => Promise<void>
 
-async function invite({ orm, db, shared }: Shop, email: string, tell: Tell): Promise<void> {
-  await shared.beforeCommit(() => tell('before the commit'))
+async function invite({ orm, db, shared }: Shop, email: string, report: Report): Promise<void> {
+  await shared.beforeCommit(() => report('before the commit'))
   await orm.insert(accounts).values({ email })
-  await db.afterCommit(() => tell('the mail'))
+  await db.afterCommit(() => report('the mail'))
 
   const trial = orm.transaction(async (tx) => {
     await db.insertInto('audit').values({ entry: email }).execute()
-    await db.afterCommit(() => tell('dropped with its block'))
-    await db.afterRollback(() => tell('the trial was rolled back'))
+    await db.afterCommit(() => report('dropped with its block'))
+    await db.afterRollback(() => report('the trial was rolled back'))
     tx.rollback()
   })
   await trial.catch(() => 'as expected')
 
-  await shared.afterCompletion((outcome) => tell(outcome))
+  await shared.afterCompletion((outcome) => report(outcome))
 }
