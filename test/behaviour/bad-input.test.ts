@@ -172,7 +172,7 @@ describe('extension()', () => {
   const fresh = (pool: Pool = app.pool) =>
     new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
 
-  test('that nobody has registered', async () => {
+  test('that is not registered', async () => {
     const failure = await failing(() =>
       fresh().extension('share-connection' as 'shared-connection'),
     )

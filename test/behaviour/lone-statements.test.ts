@@ -13,8 +13,8 @@ import { useRecordedApp } from '../setup/recorded-app.ts'
 const store = new AsyncLocalStorage<string>()
 
 describe.each([
-  { name: 'nobody listening', unheard: true },
-  { name: 'somebody listening', unheard: false },
+  { name: 'no subscribers', unheard: true },
+  { name: 'a subscriber', unheard: false },
 ])('with $name', ({ unheard }) => {
   const { app, sent, trips, clear } = useRecordedApp({ unheard })
   let stock: Pool
@@ -60,9 +60,9 @@ describe.each([
 
   test.each([
     { name: 'the server refuses', args: ['select 1 / 0'] },
-    { name: 'nobody can parse', args: ['selec 1'] },
-    { name: 'can not be serialised', args: ['select $1::text', [circle()]] },
-    { name: 'a type parser can not read', args: [{ text: 'select 1', types: broken() }] },
+    { name: 'with a syntax error', args: ['selec 1'] },
+    { name: 'cannot be serialised', args: ['select $1::text', [circle()]] },
+    { name: 'a type parser cannot read', args: [{ text: 'select 1', types: broken() }] },
   ])('what $name fails as without the bridge, and keeps its client', async ({ args }) => {
     const before = clients
     async function deepInUserCode(): Promise<unknown> {

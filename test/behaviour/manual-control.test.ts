@@ -253,7 +253,7 @@ describe.each(speakers)('inside a block of $name', (outer) => {
     expect(app.transcript.lines()).toEqual(['begin', 'insert a', 'commit'])
   })
 
-  test('savepoints by hand are marks on the block', async () => {
+  test('manual savepoints belong to the block', async () => {
     await outer.block(app, async () => {
       await outer.note(app, 'a')
       await app.pool.query('savepoint mine')

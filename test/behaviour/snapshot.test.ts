@@ -11,7 +11,7 @@ type WithSnapshot = (fn: () => Promise<unknown>, config: { snapshot: string }) =
 /** The ways to request a snapshot in a savepoint, which cannot have its own. */
 const ways: { name: string; ask: (app: App) => Promise<unknown> }[] = [
   {
-    name: 'by hand',
+    name: 'a manual command',
     ask: ({ db, orm }) => orm.transaction(() => sql.raw(SNAPSHOT).execute(db)),
   },
   {

@@ -87,7 +87,7 @@ const writes: readonly Write[] = [
     forgets: everything,
   },
   {
-    name: 'a common table expression by hand',
+    name: 'a hand-written common table expression',
     run: ({ pool }) => pool.query(`with w as (${raw} returning *) select * from w`),
     forgets: everything,
   },
@@ -176,7 +176,7 @@ describe('what changes rows that are there', () => {
       left: [],
     },
     {
-      name: 'a truncate by hand',
+      name: 'a hand-written truncate',
       run: () => app.pool.query('truncate note, reply'),
       left: [],
     },
@@ -260,7 +260,7 @@ test('a cached result does not change when the program changes its copy', async 
   const query = () => app.orm.select({ text: notes.text }).from(notes)
   const first = await query()
   expect(first).toEqual([{ text: 'a' }])
-  Object.assign(first[0] ?? {}, { text: 'changed by hand' })
+  Object.assign(first[0] ?? {}, { text: 'changed by the program' })
   expect(await query()).toEqual([{ text: 'a' }])
   expect(app.transcript.lines()).toEqual(['select'])
   expect(await app.rows()).toEqual(['a'])

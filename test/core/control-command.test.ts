@@ -164,7 +164,7 @@ describe('words that PostgreSQL would not take', () => {
   })
 })
 
-describe('what somebody tries to smuggle in', () => {
+describe('an attempt to hide a command', () => {
   test.each([
     'begin isolation level serializable; drop table note',
     'begin isolation level read committed; commit; drop table note --',

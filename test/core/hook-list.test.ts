@@ -29,15 +29,18 @@ describe('a list of hooks', () => {
     ['committed', ['after-commit', 'after-completion', 'after-commit', 'after-completion']],
     ['rolled-back', ['after-rollback', 'after-completion', 'after-rollback', 'after-completion']],
     ['unknown', ['after-completion', 'after-completion']],
-  ])('settled as %s gives what waited for that, in order, and drops the rest', (outcome, kinds) => {
-    const { list, hooks } = listOfAll()
-    const due = list.takeDue(outcome)
-    expect(due.map(({ kind }) => kind)).toEqual(kinds)
-    expect(due).toEqual(hooks.filter((each) => due.includes(each)))
-    for (const other of ['committed', 'rolled-back', 'unknown'] as const) {
-      expect(list.takeDue(other)).toEqual([])
-    }
-  })
+  ])(
+    'taken for %s returns the hooks that wait for it, in order, and drops the rest',
+    (outcome, kinds) => {
+      const { list, hooks } = listOfAll()
+      const due = list.takeDue(outcome)
+      expect(due.map(({ kind }) => kind)).toEqual(kinds)
+      expect(due).toEqual(hooks.filter((each) => due.includes(each)))
+      for (const other of ['committed', 'rolled-back', 'unknown'] as const) {
+        expect(list.takeDue(other)).toEqual([])
+      }
+    },
+  )
 
   test('returns hooks of a kind once, and retains the others', () => {
     const { list } = listOfAll()

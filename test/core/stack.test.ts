@@ -31,7 +31,7 @@ describe('a stack', () => {
     expect(stack.top).toBe(second)
   })
 
-  test('gives each frame a unique id, also across stacks', () => {
+  test('makes a unique id for each frame, also across stacks', () => {
     const other = new TransactionStack()
     const ids = [stack.push(scoped), stack.push(block('x')), other.push(scoped)].map(({ id }) => id)
     expect(new Set(ids).size).toBe(3)

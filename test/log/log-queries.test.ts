@@ -19,7 +19,7 @@ function log(options: Omit<LogOptions, 'write'> = {}): () => string {
         line
           .replace(
             /^(.{9}) *(\+?)\d+\.\d\dms/,
-            (_, layer: string, rides: string) => `${layer}${`${rides}1.00ms`.padStart(9)}`,
+            (_, layer: string, plus: string) => `${layer}${`${plus}1.00ms`.padStart(9)}`,
           )
           .replace(/tx=(\d+)(\S*) */, (_, id: string, rest: string) => {
             if (!ids.includes(id)) ids.push(id)

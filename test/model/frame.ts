@@ -11,7 +11,7 @@ export class ModelFrame {
   /** The statement error that has aborted it. */
   failure: Word
   /** The cause of the failure of a block that had joined it. */
-  doomed: { readonly cause: Word } | undefined
+  rollbackOnly: { readonly cause: Word } | undefined
   rollsBackOnExit = false
   hasEnded = false
   /** After its end: whether it has committed or was released. */
@@ -42,8 +42,8 @@ export class ModelFrame {
 
   /** The facts that decide its outcome. */
   get fate(): string {
-    const { abortedBy, doomed, isOver, rollsBackOnExit } = this
-    return JSON.stringify([abortedBy, doomed, isOver, rollsBackOnExit])
+    const { abortedBy, rollbackOnly, isOver, rollsBackOnExit } = this
+    return JSON.stringify([abortedBy, rollbackOnly, isOver, rollsBackOnExit])
   }
 
   /** Ends its open manual savepoints, whose work becomes its own. */

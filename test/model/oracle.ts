@@ -123,7 +123,7 @@ class Oracle implements Prediction {
     }
     if (thrown === undefined) return
     // `Rollback` is a request, not a cause.
-    frame.doomed ??= { cause: thrown === 'Rollback' ? undefined : thrown }
+    frame.rollbackOnly ??= { cause: thrown === 'Rollback' ? undefined : thrown }
     throw new Thrown(thrown)
   }
 
@@ -153,10 +153,10 @@ class Oracle implements Prediction {
   #keep(frame: ModelFrame): void {
     if (frame.isOver) throw new Thrown(abortedBy(frame.failure))
     const failure = frame.abortedBy
-    const { doomed } = frame
-    if (doomed !== undefined) {
+    const { rollbackOnly } = frame
+    if (rollbackOnly !== undefined) {
       this.#undo(frame)
-      throw new Thrown(by('RollbackOnlyError', doomed.cause))
+      throw new Thrown(by('RollbackOnlyError', rollbackOnly.cause))
     }
     if (frame.rollsBackOnExit) {
       const ofHooks = this.#undo(frame)

@@ -116,7 +116,7 @@ describe.each(speakers)('in $name', (speaker) => {
     expect(app.transcript.lines()).toEqual(['begin', 'savepoint "x"', 'insert a', 'rollback'])
   })
 
-  test('COMMIT waits for a joined block that nobody awaited', async () => {
+  test('COMMIT waits for a joined block that is not awaited', async () => {
     let joined: Promise<string[]> | undefined
     await speaker.block(app, async () => {
       const entered = gate()
@@ -219,7 +219,7 @@ describe("with nesting: 'join'", () => {
   const joining = useApp({ shared: { nesting: 'join' } })
 
   test.each(speakers)(
-    'a block that nobody awaited joins $name in time, or is not run',
+    'a block that is not awaited joins $name in time, or is not run',
     async (speaker) => {
       const ran: string[] = []
       let late: Promise<string[]> | undefined

@@ -8,7 +8,7 @@ export interface ServerUser {
 
 /**
  * The user to run the server as: PostgreSQL refuses to run as root. `nobody` is on every system and
- * owns nothing, so no user has to be created. `undefined` for whoever is not root: themselves.
+ * owns nothing, so no user has to be created. `undefined` if the current user is not root, and so can run it.
  */
 export async function serverUser(): Promise<ServerUser | undefined> {
   if (process.getuid?.() !== 0) return undefined

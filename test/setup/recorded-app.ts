@@ -39,7 +39,7 @@ function verbOf(text: string): string {
 export const joining: readonly Manner[] = mannersHere([
   { name: 'any client', options: {} },
   { name: 'a client in pipeline mode', options: { pool: { pipeline: true } } },
-  { name: 'nobody listening', options: { unheard: true } },
+  { name: 'no subscribers', options: { unheard: true } },
 ])
 
 /** Writes a note with the plain driver. */

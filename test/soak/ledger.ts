@@ -29,7 +29,7 @@ export class Ledger {
       this.#check(report, found.get(report.plan.id) ?? [])
       found.delete(report.plan.id)
     }
-    for (const [id, parts] of found) this.#lie(id, `nobody wrote ${parts.join()}`)
+    for (const [id, parts] of found) this.#lie(id, `no transaction wrote ${parts.join()}`)
     await observer.query('truncate work')
   }
 

@@ -33,7 +33,7 @@ export function printReport(soak: Soak, complaints: readonly string[]): 0 | 1 {
   })
   section('faults', faults.counts)
   section('rejected with', Object.fromEntries([...ledger.errors].toSorted((a, b) => b[1] - a[1])))
-  section('rows', { expected: rowsExpected, found: rowsFound, 'told wrongly': ledger.lies.length })
+  section('rows', { expected: rowsExpected, found: rowsFound, 'wrong results': ledger.lies.length })
   section('leaked', { 'clients and sessions': soak.leaked })
   section('heap', {
     'at the end': megabytes(heap.size),
