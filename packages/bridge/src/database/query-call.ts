@@ -1,4 +1,5 @@
 import type { QueryResult, Submittable } from '../protocol/pg.ts'
+import { UnsentCursor } from '../protocol/unsent-cursor.ts'
 import { readsOnly } from '../sql/reads-only.ts'
 import { callSiteHere } from '../transaction/call-site.ts'
 import type { Layer } from '../transaction/frame.ts'
@@ -51,6 +52,7 @@ function dispatchSubmittable(
     return new PortalCursor(database, statement, lease)
   }
   const query = statement.config as Submittable & { callback?: unknown }
+  statement.unsent = UnsentCursor.watch(query)
   const answer = run(database, statement, scope, lease)
   query.callback ??= statement.callback
   answer.catch((error: unknown) => {

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { CallSite } from '../transaction/call-site.ts'
 import type { PgConnection, Submittable } from './pg.ts'
+import type { UnsentCursor } from './unsent-cursor.ts'
 
 /**
  * Wraps a query that speaks the protocol itself, such as a cursor or a COPY stream, to learn of its
@@ -8,6 +9,7 @@ import type { PgConnection, Submittable } from './pg.ts'
  */
 export class ObservedQuery implements Submittable {
   readonly #query: Submittable
+  readonly #unsent: UnsentCursor | undefined
   readonly #done: (error?: unknown) => void
   /** Where the user's code asked for it. */
   readonly callSite: CallSite | undefined
@@ -19,9 +21,15 @@ export class ObservedQuery implements Submittable {
   /** Set by clients whose results are binary. */
   binary: unknown
 
-  constructor(query: Submittable, callSite: CallSite | undefined, done: (error?: unknown) => void) {
+  constructor(
+    query: Submittable,
+    callSite: CallSite | undefined,
+    unsent: UnsentCursor | undefined,
+    done: (error?: unknown) => void,
+  ) {
     this.#query = query
     this.callSite = callSite
+    this.#unsent = unsent
     this.#done = done
   }
 
@@ -57,7 +65,11 @@ export class ObservedQuery implements Submittable {
   }
 
   submit(connection: PgConnection): Error | null | undefined | void {
-    return this.#query.submit(connection)
+    this.#unsent?.stop()
+    if (!this.#unsent?.isClosed) return this.#query.submit(connection)
+    // It was closed in pg's own queue. The answer to this ends it.
+    connection.sync()
+    return null
   }
 
   handleRowDescription(message: unknown, connection: PgConnection): void {

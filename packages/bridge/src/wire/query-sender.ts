@@ -79,7 +79,7 @@ export class QuerySender {
       else if (!isAlone && statement && (entry.isPipelinable || statement.takesDeferred)) {
         const pipelineQuery = this.#pipelineQueryOf(statement)
         this.#sendPipeline(pipelineQuery, deferred, others, done, onSend)
-      } else if (statement?.isSubmittable && ObservedQuery.isLeft(statement.config)) {
+      } else if (statement?.isLeft) {
         // Nobody would read it, so it is not sent.
         this.#queue.putBack(deferred, NONE)
         done(undefined, acknowledged(''))
@@ -142,8 +142,8 @@ export class QuerySender {
 
   /** Sends a query that speaks the protocol itself. */
   #observe(statement: Statement, done: Done): void {
-    const { config, callSite } = statement
-    const observed = new ObservedQuery(config as Submittable, callSite, (error) => {
+    const { config, callSite, unsent } = statement
+    const observed = new ObservedQuery(config as Submittable, callSite, unsent, (error) => {
       if (this.observed === observed) this.observed = undefined
       done(error, acknowledged(''))
     })

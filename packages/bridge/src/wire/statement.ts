@@ -2,6 +2,7 @@ import { type ControlCommand, controlCommand, isOneCommand } from '../sql/contro
 import { leavesAlone } from '../sql/leaves-alone.ts'
 import type { Layer } from '../transaction/frame.ts'
 import type { CallSite } from '../transaction/call-site.ts'
+import { ObservedQuery } from '../protocol/observed-query.ts'
 import {
   isReadTimeout,
   type PgQuery,
@@ -9,6 +10,7 @@ import {
   type QueryResult,
   type Submittable,
 } from '../protocol/pg.ts'
+import type { UnsentCursor } from '../protocol/unsent-cursor.ts'
 
 /** What `pg` reads of a query's configuration. */
 const CONFIG_KEYS = [
@@ -57,6 +59,8 @@ export class Statement {
   signal: AbortSignal | undefined
   /** The client was given a query that speaks the protocol itself, and reports errors to that. */
   isDelivered = false
+  /** Set while it is a cursor that was not sent yet. */
+  unsent: UnsentCursor | undefined
 
   constructor(layer: Layer, config: unknown, values?: unknown, callback?: unknown) {
     const given = config as string | QueryConfig | Submittable
@@ -96,6 +100,13 @@ export class Statement {
     // pg fetches pages by messages of its own, each with a Sync.
     const isPaged = Boolean((this.config as QueryConfig).rows)
     return !this.isSubmittable && !isPaged && (this.#isSingle || isOneCommand(this.text))
+  }
+
+  /** Whether nobody reads the answer any more: its stream was left, or its cursor closed, before it was sent. */
+  get isLeft(): boolean {
+    return (
+      this.isSubmittable && (this.unsent?.isClosed === true || ObservedQuery.isLeft(this.config))
+    )
   }
 
   /** Whether it can be pipelined with others before one Sync. */
