@@ -31,8 +31,14 @@ export class ClientSource extends Source {
     })
   }
 
-  /** A client that should be discarded cannot be replaced, so what is open on it is rolled back. */
+  /**
+   * A client that should be discarded cannot be replaced, so what is open on it is rolled back, unless
+   * it is a transaction of somebody else.
+   */
   #reset(discard: boolean): Promise<unknown> | undefined {
+    const { hasForeignTransaction } = this.#connection
+    this.#connection.hasForeignTransaction = false
+    if (hasForeignTransaction) return undefined
     if (!discard || this.#connection.lost !== undefined) return undefined
     const answer = this.#query.call(this.#connection.client, 'rollback') as Promise<unknown>
     // if it fails, the next statement fails too, and its sender gets the error

@@ -50,6 +50,8 @@ export class Session implements DispatcherObserver {
   lost: unknown
   /** A statement may still run on it, or have left a transaction open, unknown to the bridge. */
   isDoubtful = false
+  /** Something else has begun the transaction that the session is in, and must end it. */
+  hasForeignTransaction = false
   /** The scope of withClient(), while its code has the physical client. */
   clientScope: Scope | undefined
 
@@ -155,6 +157,8 @@ export class Session implements DispatcherObserver {
   }
 
   readonly onNotice = (notice: { message?: string; severity?: string; code?: string }): void => {
+    // active_sql_transaction: there is already a transaction in progress.
+    if (notice.code === '25001') this.dispatcher.sender.beginCheck.onWarning()
     if (!noticeChannel.hasSubscribers) return
     noticeChannel.publish({
       database: this.database,
@@ -167,6 +171,11 @@ export class Session implements DispatcherObserver {
 
   onDeferredSent(deferred: readonly DeferredCommand[]): OnDeferredAnswered {
     return watchDeferred(this, deferred, (command, error) => this.#onDeferredFailed(command, error))
+  }
+
+  onForeignTransaction(frame: Frame, error: Error): void {
+    this.hasForeignTransaction = true
+    this.openingFailed(frame, error)
   }
 
   async onCancel(reason: unknown): Promise<void> {
@@ -215,12 +224,12 @@ export class Session implements DispatcherObserver {
     this.dispatcher.drop(frame, error)
     if (frame.parent !== undefined) frame.parent.abort(error)
     // Nobody knows the state of a connection that takes no BEGIN.
-    else this.isDoubtful = true
+    else if (!this.hasForeignTransaction) this.isDoubtful = true
     this.turns.advance(notSent)
   }
 
   #onFailed(frame: Frame | undefined, statement: Statement | undefined, error: unknown): void {
-    if (frame !== undefined && statement?.opens) this.openingFailed(frame, error)
+    if (frame !== undefined && statement?.opens && !frame.ended) this.openingFailed(frame, error)
     // pg has stopped waiting, but the statement goes on: nobody else may get the client meanwhile.
     const isRunning = this.client.readyForQuery === false && !isServerError(error)
     if (isRunning && this.dispatcher.hasTimeouts) this.isDoubtful = true

@@ -93,6 +93,8 @@ export interface PgClient {
   /** Its type parsers. */
   readonly _types?: unknown
   readonly connectionParameters?: { readonly query_timeout?: number | false }
+  /** Whether it sends queries while others are being answered. */
+  readonly pipeline?: boolean
   /** False while a query runs, and until the server has said that it is ready for the next. */
   readonly readyForQuery?: boolean
   query(config: unknown, values?: unknown, callback?: unknown): unknown

@@ -16,8 +16,10 @@ export interface PipelineQuery extends PgQuery {
   isWhole: boolean
   /** How many commands and queries the server has completed. The next one is what failed, if one did. */
   completed: number
-  /** Called just before it is written: from then on it is not refused. */
-  onWrite: (() => void) | undefined
+  /** The tag of the first command that the server has completed. */
+  readonly firstTag: string | undefined
+  /** Called just before it is written. If it gives an error, nothing is. */
+  onWrite: (() => Error | undefined) | undefined
   /** Whether anything was written. */
   readonly written: boolean
   /** Rejects the others, which do not run because this query did not. */
@@ -39,7 +41,8 @@ function extend(Query: QueryClass): PipelineQueryClass {
   return class extends baseQueryClass(Query) implements PipelineQuery {
     declare completed: number
     declare written: boolean
-    declare onWrite: (() => void) | undefined
+    declare firstTag: string | undefined
+    declare onWrite: PipelineQuery['onWrite']
     declare isWhole: boolean
     /** Why one of the others could not be written. */
     declare refusal: Error | undefined
@@ -64,6 +67,7 @@ function extend(Query: QueryClass): PipelineQueryClass {
       this.refusal = undefined
       this.prepared = undefined
       this.completed = 0
+      this.firstTag = undefined
       this.written = false
       this.onWrite = undefined
     }
@@ -83,10 +87,11 @@ function extend(Query: QueryClass): PipelineQueryClass {
       if (refusal) return refusal
       this.others = this.others.filter((query) => this.#accepts(query, connection, recorder))
       if (this.isWhole && this.refusal) return this.refusal
+      const objection = this.onWrite?.()
+      if (objection) return objection
       this.prepared = recorder.prepared
       if (this.deferred.length > 0) this.name = undefined
 
-      this.onWrite?.()
       this.written = true
       connection.stream.cork?.()
       try {
@@ -128,6 +133,7 @@ function extend(Query: QueryClass): PipelineQueryClass {
     }
 
     override handleCommandComplete(message: unknown, connection: PgConnection): void {
+      this.firstTag ??= (message as { text?: string }).text
       if (this.other !== undefined) this.other.handleCommandComplete(message, connection)
       else if (this.completed === this.deferred.length) {
         super.handleCommandComplete(message, connection)

@@ -6,6 +6,7 @@ import { acknowledged, isReadTimeout, type PgClient, type QueryResult } from '..
 import type { Settings } from '../settings.ts'
 import type { Frame } from '../transaction/frame.ts'
 import type { BatchCollector } from './batch-collector.ts'
+import type { BeginObserver } from './begin-check.ts'
 import { CancelRequests } from './cancel-request.ts'
 import { finishWatch } from './idle.ts'
 import type { IdleTimeout } from './idle-timeout.ts'
@@ -16,11 +17,9 @@ import type { Statement } from './statement.ts'
 import { streamTimeout } from './stream-timeout.ts'
 
 /** Learns what happens on the wire of one connection. */
-export interface DispatcherObserver {
+export interface DispatcherObserver extends BeginObserver {
   /** Deferred commands are sent, in front of a statement or alone. */
   onDeferredSent: OnDeferredSent
-  /** The session must end now. */
-  end(reason: Error): void
   /** What is being answered must be cancelled. Resolves when no later statement can be hit. */
   onCancel(reason: unknown): Promise<void>
   /** An entry is complete. Gives its error, or one if the server's transaction is not as expected. */

@@ -12,6 +12,7 @@ import {
   type QueryResult,
   type Submittable,
 } from '../protocol/pg.ts'
+import { BeginCheck, type BeginObserver } from './begin-check.ts'
 import type { DeferredCommand } from './deferred-command.ts'
 import type { QueueEntry } from './queue-entry.ts'
 import type { SendQueue } from './send-queue.ts'
@@ -26,10 +27,8 @@ export type OnDeferredSent = (
 export type Done = (error: unknown, result?: QueryResult) => void
 
 /** What the sender needs to be told or done while it sends. */
-interface SenderObserver {
+interface SenderObserver extends BeginObserver {
   onDeferredSent: OnDeferredSent
-  /** The session must end now. */
-  end(reason: Error): void
 }
 
 /** Sends one thing after the other to the client of `pg`, each as a query of the bridge's own. */
@@ -40,6 +39,7 @@ export class QuerySender {
   readonly #observer: SenderObserver
   readonly #report: (entry: QueueEntry, error: unknown, result?: QueryResult) => void
   readonly #guard: CopyGuard
+  readonly beginCheck: BeginCheck
   /** The query that keeps the connection to itself until its end. */
   observed: ObservedQuery | undefined
 
@@ -57,6 +57,7 @@ export class QuerySender {
     this.#observer = observer
     this.#report = report
     this.#guard = new CopyGuard(client)
+    this.beginCheck = new BeginCheck(client, observer)
   }
 
   /** The query that keeps the connection to itself, while it waits for its reader. */
@@ -74,17 +75,20 @@ export class QuerySender {
     const { query, work, deferred, onSend } = entry
     const statement = work === undefined ? entry.statement : undefined
     const isAlone = deferred.length === 0 && others.length === 0
+    const begins = statement?.command?.kind === 'begin'
     try {
-      if (query !== undefined) this.#sendPipeline(query, deferred, NONE, done, onSend)
-      else if (!isAlone && statement && (entry.isPipelinable || statement.takesDeferred)) {
-        const pipelineQuery = this.#pipelineQueryOf(statement)
-        this.#sendPipeline(pipelineQuery, deferred, others, done, onSend)
+      if (query !== undefined) this.#sendPipeline(query, entry, NONE, done, onSend)
+      else if (
+        statement &&
+        (begins || (!isAlone && (entry.isPipelinable || statement.takesDeferred)))
+      ) {
+        this.#sendPipeline(this.#pipelineQueryOf(statement), entry, others, done, onSend)
       } else if (statement?.isLeft) {
         // Nobody would read it, so it is not sent.
         this.#queue.putBack(deferred, NONE)
         done(undefined, acknowledged(''))
       } else if (isAlone) this.#sendAlone(entry, done)
-      else this.#sendInFront(deferred, entry, done)
+      else this.#sendInFront(entry, done)
     } catch (error) {
       done(error)
     }
@@ -131,10 +135,10 @@ export class QuerySender {
   }
 
   /** Sends the deferred commands before an entry that cannot be pipelined with them. */
-  #sendInFront(deferred: readonly DeferredCommand[], entry: QueueEntry, done: Done): void {
+  #sendInFront(entry: QueueEntry, done: Done): void {
     // An empty text is a statement too, which the server answers without a command tag.
     const query = new (pipelineQueryClass(this.queryClass))('')
-    this.#sendPipeline(query, deferred, NONE, (error) => {
+    this.#sendPipeline(query, entry, NONE, (error) => {
       if (error === undefined) this.#sendAlone(entry, done)
       else done(error)
     })
@@ -187,22 +191,29 @@ export class QuerySender {
 
   #sendPipeline(
     query: PipelineQuery,
-    deferred: readonly DeferredCommand[],
+    entry: QueueEntry,
     others: readonly QueueEntry[],
     done: Done,
     onSend?: () => void,
   ): void {
+    const { deferred } = entry
+    const [first] = deferred
+    const isBegin = entry.statement?.command?.kind === 'begin'
+    const begun = first === undefined ? isBegin && entry.frame : first.op === 'begin' && first.frame
     if (others.length > 0) {
       query.others = others.map((entry) => this.#pipelinedQueryOf(entry))
       query.isWhole = others.some(({ statement }) => statement?.endsBatch)
     }
     query.deferred = deferred
     let onAnswer: ReturnType<OnDeferredSent> | undefined
-    const onWrite = (): void => {
+    const onWrite = (): Error | undefined => {
       this.#guard.stop()
+      const foreign = begun ? this.beginCheck.start(query) : undefined
+      if (foreign !== undefined) return foreign
       onAnswer = this.#observer.onDeferredSent(deferred)
       onSend?.()
       for (const other of others) if (isIn(query, other)) other.onSend?.()
+      return undefined
     }
     query.onWrite = onWrite
     let isComplete = false
@@ -213,11 +224,15 @@ export class QuerySender {
       const error = reason ?? undefined
       if (onAnswer === undefined) this.#putBack(query, deferred, others, error)
       else onAnswer(query.completed, error)
-      done(error, result)
+      done(begun ? this.beginCheck.finish(begun, query, error, result) : error, result)
     }
     query.callback = complete as PgQuery['callback']
-    this.#guard.expect(query)
-    this.#submit(query, complete)
+    // A copy of a lone BEGIN may run: the transaction is not open before that has answered.
+    if (deferred.length + others.length > 0) this.#guard.expect(query)
+    // In pipeline mode it would be written before the status that it has to wait for has come.
+    const busy = begun && this.#client.pipeline ? this.beginCheck.whenReady() : undefined
+    if (busy === undefined) this.#submit(query, complete)
+    else void busy.then(() => this.#submit(query, complete))
   }
 
   /** Nothing was written: the rest of the pipeline waits for the next statement. */
