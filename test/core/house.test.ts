@@ -21,7 +21,8 @@ const ROOMS: readonly (readonly string[])[] = [
   ['settings.ts'],
   ['sql'],
   ['errors.ts'],
-  ['outcome.ts', 'object-slot.ts'],
+  ['core.ts'],
+  ['outcome.ts', 'object-slot.ts', 'version.ts', 'weak-list.ts'],
 ]
 
 const MOST_FILES = 15

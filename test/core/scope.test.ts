@@ -53,7 +53,7 @@ describe('the ambient frame', () => {
   test('is that of the innermost scope that has one', () => {
     const outer = new Scope(undefined, database, 'block', undefined, frameOf())
     const without = new Scope(outer, database, 'block')
-    const via = new Scope(without, database, 'via', {})
+    const via = new Scope(without, database, 'request', {})
     expect(ambientFrame(via, database)).toBe(outer.frame)
     const inner = new Scope(via, database, 'block', undefined, frameOf())
     expect(ambientFrame(inner, database)).toBe(inner.frame)
@@ -88,7 +88,7 @@ describe('the ambient frame', () => {
 
 test('isUnder is true for a scope itself and for the scopes inside it', () => {
   const outer = new Scope(undefined, database, 'block')
-  const inner = new Scope(outer, other, 'via')
+  const inner = new Scope(outer, other, 'request')
   expect(isUnder(inner, outer)).toBe(true)
   expect(isUnder(outer, outer)).toBe(true)
   expect(isUnder(outer, inner)).toBe(false)

@@ -1,4 +1,5 @@
-import { DisposeError } from '../errors.ts'
+import { inCore } from '../core.ts'
+import { DisposeError, InvalidArgumentError } from '../errors.ts'
 import { ClientSource } from '../checkout/client-source.ts'
 import { PoolSource } from '../checkout/pool-source.ts'
 import { Database } from '../database/database.ts'
@@ -9,20 +10,28 @@ import {
   settingsOf,
   type SharedConnectionOptions,
 } from '../settings.ts'
+import { VERSION } from '../version.ts'
+import { WeakList } from '../weak-list.ts'
 import { assertUsable, isClient, isPool, notPg } from './pg-objects.ts'
 import { methodsOfClient, methodsOfPool, takeClient } from './pool-methods.ts'
 import { replace } from './replace.ts'
 
-/** An adopted pool or client. */
+/** An adopted pool or client. All copies of the package that share it have it in common. */
 export class Adoption {
   readonly pool: PgPool | PgClient
   readonly database: Database
   /** The pool as Kysely's dialect wants it. Kysely must not end it, since it is Drizzle's. */
   readonly poolForKysely: Pick<PgPool, 'connect' | 'end' | 'options'>
+  /** The Drizzle database that it was shared with first. */
+  readonly orm: object
   readonly #restore: () => void
+  /** What undoes the adoption of each session of Drizzle. */
+  readonly #sessions = new WeakMap<object, () => void>()
+  readonly #adopted = new WeakList<object>()
 
-  constructor(pool: PgPool | PgClient, settings: Settings) {
+  constructor(pool: PgPool | PgClient, orm: object, settings: Settings) {
     this.pool = pool
+    this.orm = orm
     // the source keeps the methods that the pool has before they are replaced
     this.database = new Database(settings, (self) =>
       isPool(pool) ? new PoolSource(pool, self, settings) : new ClientSource(pool, self, settings),
@@ -36,33 +45,51 @@ export class Adoption {
     this.#restore = replace(pool, methods(pool as PgPool & PgClient, this.database))
   }
 
+  /** Adopts a session of Drizzle, unless that is done. `adopt` returns what undoes it. */
+  adoptSession(session: object, adopt: () => () => void): void {
+    if (this.#sessions.has(session)) return
+    this.#sessions.set(session, adopt())
+    this.#adopted.add(session)
+  }
+
   /** Puts the original methods back. Refused while a transaction is open. */
   dispose(): void {
     const { database, pool } = this
+    if (database.isDisposed) return
     if (database.inUse > 0) {
       throw new DisposeError(
         `${database.inUse} connections are in use. Dispose when all transactions have ended and all clients are given back`,
       )
     }
     this.#restore()
+    for (const session of this.#adopted.all) this.#sessions.get(session)?.()
     database.isDisposed = true
     adoptions.delete(pool)
+    versions.delete(pool)
   }
 }
 
-const adoptions = new Map<object, Adoption>()
+/** Nothing here keeps a pool: its user alone does, and the one who waits for its clients. */
+const adoptions = inCore('adoptions', () => new WeakMap<object, Adoption>())
+const allAdoptions = inCore('all adoptions', () => new WeakList<Adoption>())
 
-/** The pools that are adopted now. Forgets those that were ended, since nobody can use them any more. */
+const VERSIONS = Symbol.for('shared-connection.versions')
+/** Which version of the package has adopted a pool. All versions have this in common. */
+const versions = ((globalThis as { [VERSIONS]?: WeakMap<object, string> })[VERSIONS] ??=
+  new WeakMap())
+
+/** The pools that are adopted now, but for those that were ended, since nobody can use them any more. */
 export function adopted(): readonly Adoption[] {
-  for (const [pool] of adoptions) if (isPool(pool) && pool.ended) adoptions.delete(pool)
-  return [...adoptions.values()]
+  return allAdoptions.all.filter(
+    ({ pool, database }) => !database.isDisposed && !(isPool(pool) && pool.ended),
+  )
 }
 
 /**
  * Adopts a pool: gives it `query` and `connect` of the bridge, in place of those of its prototype.
  * A second call for the same pool gives the same adoption. Sends nothing and opens nothing.
  */
-export function adoptPool(pool: unknown, options: SharedConnectionOptions): Adoption {
+export function adoptPool(pool: unknown, orm: object, options: SharedConnectionOptions): Adoption {
   if (isPool(pool)) assertUsable(pool)
   const known = adoptions.get(pool as object)
   if (known !== undefined) {
@@ -73,7 +100,18 @@ export function adoptPool(pool: unknown, options: SharedConnectionOptions): Adop
   }
   const settings = settingsOf(options)
   if (!isPool(pool) && !isClient(pool)) throw notPg(pool)
-  const adoption = new Adoption(pool, settings)
+  const other = versions.get(pool)
+  if (other !== undefined) throw otherVersion(other)
+  const adoption = new Adoption(pool, orm, settings)
   adoptions.set(pool, adoption)
+  allAdoptions.add(adoption)
+  versions.set(pool, VERSION)
   return adoption
+}
+
+function otherVersion(other: string): InvalidArgumentError {
+  return new InvalidArgumentError(
+    `this pool is shared by version ${other} of shared-connection, and this is version ${VERSION}: neither would know of the transactions of the other. ` +
+      'Let both resolve to one version ("npm ls shared-connection" tells who asks for which), give each a pool of its own, or call dispose() on what the other has shared',
+  )
 }

@@ -1,3 +1,4 @@
+import { counter } from '../core.ts'
 import { deallocateSql } from '../sql/control-sql.ts'
 import { deallocations } from '../sql/deallocation.ts'
 import type { Carriage, QueryTrace } from '../instrumentation/traces.ts'
@@ -6,7 +7,7 @@ import type { Dispatcher } from '../wire/dispatcher.ts'
 import { isServerError, type PgClient, type QueryResult } from '../protocol/pg.ts'
 import { Statement } from '../wire/statement.ts'
 
-let given = 0
+const given = counter('prepared names')
 
 /**
  * The names of the prepared statements on one connection. Each layer has its own names, as if it were
@@ -34,7 +35,7 @@ export class PreparedNames {
     if (owner === layer) return
     // Short, because PostgreSQL truncates names to 63 bytes.
     const key = `${layer} ${name}`
-    const other = this.#others.get(key) ?? `sc_${++given}`
+    const other = this.#others.get(key) ?? `sc_${++given.last}`
     this.#others.set(key, other)
     statement.rename(other)
   }

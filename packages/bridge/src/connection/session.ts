@@ -1,3 +1,4 @@
+import { counter } from '../core.ts'
 import {
   ControlStatementError,
   SessionKilledError,
@@ -28,7 +29,7 @@ import { findDrift } from './drift.ts'
 import { forgetting, PreparedNames, sendNamed } from './prepared-names.ts'
 import { turnTimeoutClock } from './turn-timeout.ts'
 
-let connections = 0
+const connections = counter('connections')
 
 /**
  * One session of the server, as the bridge sees it: a client of `pg`, the frames that are open on it, whose
@@ -36,7 +37,7 @@ let connections = 0
  */
 export class Session implements DispatcherObserver {
   /** Its number in this process. */
-  readonly id: number = ++connections
+  readonly id: number = ++connections.last
   readonly client: PgClient
   readonly settings: Settings
   /** What scopes of its database are known by. Only its identity counts. */

@@ -1,5 +1,6 @@
 import { connectionOf } from '../connection/connection.ts'
 import type { Frame } from '../transaction/frame.ts'
+import { inCore } from '../core.ts'
 import { objectSlot } from '../object-slot.ts'
 import type { Database } from './database.ts'
 import type { Lease } from './lease.ts'
@@ -16,7 +17,7 @@ export interface HandleBinding extends Binding {
   readonly lease: Lease
 }
 
-const bindings = objectSlot<Binding>()
+const bindings = inCore('bindings', () => objectSlot<Binding>())
 
 export function bind(object: object, binding: Binding): void {
   bindings.set(object, binding)

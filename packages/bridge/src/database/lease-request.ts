@@ -56,13 +56,13 @@ export class LeaseRequest {
 
   /** Runs `fn` in a scope inside `scope` that names this request. */
   run<T>(database: Database, scope: Scope | undefined, fn: () => T): T {
-    return runIn(new Scope(scope, database, 'via', this), fn)
+    return runIn(new Scope(scope, database, 'request', this), fn)
   }
 
   /** The request that the scope names. */
   static of(scope: Scope | undefined, database: Database): LeaseRequest | undefined {
-    return scope?.database === database && scope.handle instanceof LeaseRequest
-      ? scope.handle
+    return scope?.database === database && scope.kind === 'request'
+      ? (scope.handle as LeaseRequest)
       : undefined
   }
 }

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { Readable } from 'node:stream'
 import { currentScope, Scope, runIn } from '../transaction/scope.ts'
 import { ObservedQuery, leftStream } from '../protocol/observed-query.ts'
-import { Connection } from '../connection/connection.ts'
+import type { Connection } from '../connection/connection.ts'
 import type { Database } from './database.ts'
 import { whenIdle } from '../wire/idle.ts'
 import type { PgClient } from '../protocol/pg.ts'
@@ -22,7 +22,7 @@ export async function withClient<T>(
   const frame = database.ambient
   const lease = await database.acquireLease({ layer: 'pg' }, scope)
   const { connection } = lease
-  const inside = new Scope(scope, database, 'via', connection)
+  const inside = new Scope(scope, database, 'client', connection)
   let thrown: { readonly reason: unknown } | undefined
   const run = async (): Promise<T> => {
     connection.clientScope = inside
@@ -67,10 +67,9 @@ export function lentConnection(
   database: Database,
 ): Connection | undefined {
   for (let at = scope; at !== undefined; at = at.parent) {
-    const { handle } = at
-    if (at.database === database && handle instanceof Connection && handle.clientScope === at) {
-      return handle
-    }
+    if (at.database !== database || at.kind !== 'client') continue
+    const connection = at.handle as Connection
+    if (connection.clientScope === at) return connection
   }
   return undefined
 }

@@ -1,3 +1,4 @@
+import { counter } from '../core.ts'
 import type { FrameState, Outcome } from '../outcome.ts'
 import type { Frame, Layer } from '../transaction/frame.ts'
 import {
@@ -8,7 +9,7 @@ import {
   transactionChannel,
 } from './channels.ts'
 
-let sequence = 0
+const sequence = counter('sequence')
 
 /** The facts that are known when a statement is issued. */
 export interface QueryFacts {
@@ -70,7 +71,7 @@ export class QueryTrace {
   /** Records that the statement is sent on that connection. */
   left(carriage: Carriage): void {
     this.#left = performance.now()
-    this.#event.seq = ++sequence
+    this.#event.seq = ++sequence.last
     this.#event.connection = carriage.id
     this.#event.processID = carriage.processID
     this.#event.queueWait = this.#left - this.#asked

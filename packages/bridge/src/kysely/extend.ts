@@ -21,7 +21,7 @@ export function extendKysely<DB, Shared>(
   bridge: Bridge,
 ): ExtendedKysely<DB, Shared> {
   const known = bridgeOf(db)
-  if (known === bridge) return db as ExtendedKysely<DB, Shared>
+  if (known?.database === bridge.database) return db as ExtendedKysely<DB, Shared>
   assertExtensible(db, known)
   // Kysely keeps its parts in private fields. `withPlugin` hands them to the database that it makes,
   // together with the executor that the old executor makes. For this one call, that makes ours.

@@ -56,8 +56,8 @@ function kyselyBinding(object: object): KyselyBinding {
 
 /** The bridge of a Kysely object, if it has one. */
 export function bridgeOf(object: object): Bridge | undefined {
-  const binding = bindingOf(object)
-  return binding instanceof KyselyBinding ? binding.bridge : undefined
+  // only Kysely's objects have one, whichever copy of the package has bound them
+  return (bindingOf(object) as Partial<KyselyBinding> | undefined)?.bridge
 }
 
 /**

@@ -1,3 +1,4 @@
+import { counter } from '../core.ts'
 import { writeCommands } from './control-messages.ts'
 import { type PipelineQuery, pipelineQueryClass } from './pipeline-query.ts'
 import { perClass } from './per-class.ts'
@@ -17,7 +18,7 @@ export interface Portal extends PipelineQuery {
 
 type PortalClass = new (text: string, values: readonly unknown[], pageSize: number) => Portal
 
-let portals = 0
+const portals = counter('portals')
 
 /**
  * The class of portals. Unlike pg-cursor, it ends every page with a Sync, so other statements can
@@ -35,7 +36,7 @@ function extend(Query: QueryClass): PortalClass {
     isDone = false
 
     constructor(text: string, values: readonly unknown[], pageSize: number) {
-      super({ text, portal: `sc_${++portals}`, rows: pageSize }, [...values])
+      super({ text, portal: `sc_${++portals.last}`, rows: pageSize }, [...values])
     }
 
     get answer(): QueryResult | undefined {

@@ -1,3 +1,4 @@
+import { inCore } from '../core.ts'
 import type { DrizzleLike } from '../drizzle/types.ts'
 import { InvalidArgumentError, kindOf } from '../errors.ts'
 import type { Kysely } from '../kysely/types.ts'
@@ -29,7 +30,10 @@ export interface KyselyExtensions<DB> {}
  */
 export type InstallExtension = (db: Kysely<never>, ...args: never[]) => unknown
 
-const extensions = new Map<string, InstallExtension>()
+/** Those of this copy of the package, for the Kysely that it has. */
+const own = new Map<string, InstallExtension>()
+/** Those of all copies: the newest of each name. */
+const extensions = inCore('extensions', () => new Map<string, InstallExtension>())
 
 /**
  * Registers an extension for `db.extension(name)`. Registering the same function again has no effect.
@@ -46,19 +50,20 @@ export function registerExtension(name: string, install: InstallExtension): void
       `registerExtension() was given ${typeof name} and ${typeof install}; give a name and a function`,
     )
   }
-  const known = extensions.get(name)
+  const known = own.get(name)
   if (known !== undefined && known !== install) {
     throw new InvalidArgumentError(
       `an extension ${JSON.stringify(name)} is registered already. Choose another name`,
     )
   }
+  own.set(name, install)
   extensions.set(name, install)
 }
 
 /** Finds an extension and installs it. */
 export function installExtension(db: Kysely<never>, args: readonly unknown[]): unknown {
   const [name, ...rest] = args
-  const install = extensions.get(name as string)
+  const install = own.get(name as string) ?? extensions.get(name as string)
   if (install !== undefined) return install(db, ...(rest as never[]))
   throw new InvalidArgumentError(
     // anything but a name may hold secrets

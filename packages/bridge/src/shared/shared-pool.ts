@@ -26,7 +26,6 @@ class SharedPool {
   readonly adoption: Adoption
   readonly orm: DrizzleLike
   readonly bridge: Bridge
-  readonly #sessions = new Map<object, () => void>()
   #kysely: ExtendedKysely<unknown, unknown> | undefined
   readonly #handles: HandleMaker = {
     drizzle: (lease) => drizzleForLease(this.orm, this.adoption.database, lease),
@@ -43,8 +42,7 @@ class SharedPool {
 
   adopt(orm: DrizzleLike): void {
     const session = sessionOf(orm)
-    if (this.#sessions.has(session)) return
-    this.#sessions.set(session, adoptSession(orm, this.adoption.database))
+    this.adoption.adoptSession(session, () => adoptSession(orm, this.adoption.database))
   }
 
   extend<DB>(db: Kysely<DB>): ExtendedKysely<DB, unknown> {
@@ -97,12 +95,16 @@ class SharedPool {
 
   #kyselyFor(handle: object, db: object = this.#defaultKysely()): unknown {
     const { lease } = this.#bindingOf(handle)
-    if (bridgeOf(db) !== this.bridge) {
+    const bridge = bridgeOf(db)
+    if (bridge?.database !== this.bridge.database) {
       throw new InvalidArgumentError(
         `kyselyFor() was given ${kindOf(db)} that does not share this connection. Extend it first: db.extension("shared-connection")`,
       )
     }
-    if (bridgeOf(handle) !== undefined) return handle
+    // another copy of the package may have another Kysely
+    if (bridge !== this.bridge)
+      return (bridge.shared as SharedConnection).kyselyFor(handle, db as never)
+    if (bridgeOf(handle) === bridge) return handle
     return kyselyForLease(db as Kysely<unknown>, this.bridge, this.adoption.poolForKysely, lease)
   }
 
@@ -117,13 +119,6 @@ class SharedPool {
       }
     }
     return contextOfLease(this.#handles, lease, frame)
-  }
-
-  #dispose(): void {
-    this.adoption.dispose()
-    for (const restore of this.#sessions.values()) restore()
-    this.#sessions.clear()
-    pools.delete(this.adoption)
   }
 
   /** Makes the public object. It consists of closures, so that its members can be destructured. */
@@ -156,11 +151,12 @@ class SharedPool {
       outside: (fn: () => unknown) => database.outside(async () => fn()),
       withClient: (fn: (client: never) => unknown) =>
         withClient(database, (client) => fn(client as never)),
-      dispose: () => shared.#dispose(),
+      dispose: () => shared.adoption.dispose(),
     } as unknown as SharedConnection
   }
 }
 
+/** What this copy of the package makes of an adoption, with the Kysely and the Drizzle that it has. */
 const pools = new WeakMap<Adoption, SharedPool>()
 
 /**
@@ -194,13 +190,13 @@ export function shareWithKysely<DB, O extends DrizzleLike>(
     )
   }
   const { drizzle, ...rest } = options
-  const pool = poolFor(drizzle ?? theOnlyPool().orm, rest)
+  const pool = poolFor(drizzle ?? (theOnlyAdoption().orm as DrizzleLike), rest)
   return pool.extend(db) as unknown as SharedKysely<DB, O>
 }
 
 function poolFor(orm: DrizzleLike, options: SharedConnectionOptions): SharedPool {
   sessionOf(orm)
-  const adoption = adoptPool(orm.$client, options)
+  const adoption = adoptPool(orm.$client, orm, options)
   let pool = pools.get(adoption)
   if (pool === undefined) {
     pool = new SharedPool(adoption, orm)
@@ -210,10 +206,10 @@ function poolFor(orm: DrizzleLike, options: SharedConnectionOptions): SharedPool
   return pool
 }
 
-function theOnlyPool(): SharedPool {
+function theOnlyAdoption(): Adoption {
   const live = adopted()
-  const only = live.length === 1 && live[0] !== undefined ? pools.get(live[0]) : undefined
-  if (only !== undefined) return only
+  const [only] = live
+  if (only !== undefined && live.length === 1) return only
   const names = live.map(({ database }, index) => database.settings.name ?? `number ${index + 1}`)
   throw new AmbiguousDatabaseError(
     names.length === 0

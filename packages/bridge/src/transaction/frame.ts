@@ -1,3 +1,4 @@
+import { counter } from '../core.ts'
 import type { FrameState, Outcome } from '../outcome.ts'
 import type { TransactionModes } from '../sql/control-command.ts'
 import type { CallSite } from './call-site.ts'
@@ -36,12 +37,12 @@ type Scope = ScopeNode<Frame>
 
 const NO_MODES: TransactionModes = {}
 
-let frames = 0
+const frames = counter('frames')
 
 /** One level of nesting: a transaction, or a savepoint in one. */
 export class Frame {
   /** Unique in the process. The id of the outermost frame is the id of the transaction. */
-  readonly id: number = ++frames
+  readonly id: number = ++frames.last
   /** 1 for the transaction, 2 for a savepoint in it, and so on. */
   readonly depth: number
   readonly parent: Frame | undefined

@@ -8,9 +8,12 @@ export class ScopeNode<F> {
   readonly parent: ScopeNode<F> | undefined
   /** The database that this node concerns. Only its identity matters. */
   readonly database: object
-  /** `outside`: its code has left the transactions around it. `via`: its code acts on behalf of `handle`. */
-  readonly kind: 'block' | 'outside' | 'via'
-  /** The handle that the code under a `via` node acts for. */
+  /**
+   * `outside`: its code has left the transactions around it. `request`: its code acts for the request
+   * `handle`. `client`: its code has the physical client of the connection `handle`.
+   */
+  readonly kind: 'block' | 'outside' | 'request' | 'client'
+  /** The request or the connection of a `request` or `client` node. */
   readonly handle: object | undefined
   /** The frame that the code in this block belongs to. */
   frame: F | undefined

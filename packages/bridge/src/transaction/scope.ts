@@ -1,4 +1,5 @@
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
+import { inCore } from '../core.ts'
 import type { Frame } from './frame.ts'
 import { ScopeNode } from './scope-node.ts'
 
@@ -6,8 +7,8 @@ import { ScopeNode } from './scope-node.ts'
 export type Scope = ScopeNode<Frame>
 export const Scope = ScopeNode<Frame>
 
-/** Holds the innermost scope of the running code. The package has only this one store. */
-const storage = new AsyncLocalStorage<Scope | undefined>()
+/** Holds the innermost scope of the running code. All copies of the package share this one store. */
+const storage = inCore('scopes', () => new AsyncLocalStorage<Scope | undefined>())
 
 /** Returns the innermost scope of the calling code. */
 export function currentScope(): Scope | undefined {
