@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm'
 import { sql } from 'kysely'
 import { HookError, Rollback, TransactionOutcomeUnknownError } from 'shared-connection'
 import { beforeEach, describe, expect, test } from 'vitest'
@@ -248,4 +249,23 @@ test('twenty serializable transactions that count one number through both layers
   expect(rows).toEqual([{ n: 210 }])
   // Without conflicts the test would prove nothing.
   expect(app.transcript.lines()).toContain('rollback')
+})
+
+test('finds a conflict in an error of another realm, and in its cause', async () => {
+  const errors = runInNewContext(
+    `[Object.assign(new Error('no order'), { code: '40001' }),
+      new Error('wrapped', { cause: Object.assign(new Error('no way out'), { code: '40P01' }) })]`,
+  ) as unknown[]
+  expect(errors[0]).not.toBeInstanceOf(Error)
+  let runs = 0
+  await app.shared.transaction(
+    async () => {
+      const error = errors[runs++]
+      await app.pool.query(`insert into note (text) values ('${runs}')`)
+      if (error !== undefined) throw error
+    },
+    { retry: { limit: 2, ...soon } },
+  )
+  expect(runs).toBe(3)
+  expect(await app.rows()).toEqual(['3'])
 })

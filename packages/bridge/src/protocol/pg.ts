@@ -1,3 +1,5 @@
+import { isError } from '../errors.ts'
+
 /** The parts of `pg` that the bridge needs. They are structural, so that any copy of `pg` fits. */
 
 /** The answer to a statement. */
@@ -120,7 +122,7 @@ export function isServerError(
   error: unknown,
 ): error is Error & { code: string; severity: string; routine?: string; where?: string } {
   return (
-    error instanceof Error &&
+    isError(error) &&
     typeof (error as { severity?: unknown }).severity === 'string' &&
     typeof (error as { code?: unknown }).code === 'string'
   )
@@ -135,7 +137,7 @@ export function isFatal(error: unknown): boolean {
 
 /** Whether `pg` has given a statement up while it still runs. The error has no code. */
 export function isReadTimeout(error: unknown): boolean {
-  return error instanceof Error && error.message === 'Query read timeout'
+  return isError(error) && error.message === 'Query read timeout'
 }
 
 /** The bridge's own answer to a control command that is not sent, or is deferred. */

@@ -1,5 +1,5 @@
 import { setImmediate, setTimeout } from 'node:timers/promises'
-import { HookError, InvalidArgumentError, suppress } from '../errors.ts'
+import { HookError, InvalidArgumentError, isError, suppress } from '../errors.ts'
 import type { Frame } from '../transaction/frame.ts'
 
 /** The options for retries after a serialization failure (40001) or a deadlock (40P01). */
@@ -81,7 +81,7 @@ export async function retrying<T>(
 function isConflict(error: unknown): boolean {
   const seen = new Set<unknown>()
   // Errors of hooks say nothing about the transaction.
-  for (let at = error; at instanceof Error && !(at instanceof HookError); at = at.cause) {
+  for (let at = error; isError(at) && !(at instanceof HookError); at = at.cause) {
     if (seen.has(at)) return false
     seen.add(at)
     const { code } = at as { code?: unknown }

@@ -1,6 +1,7 @@
 import type { DrizzleLike, DrizzleTransaction } from '../drizzle/types.ts'
 import {
   InvalidArgumentError,
+  isError,
   PropagationError,
   Rollback,
   TransactionOptionError,
@@ -148,7 +149,7 @@ async function endable<T>(lease: Lease, work: Promise<T>, signal: AbortSignal): 
       return cancelFrame(connection, opened, reason)
     })
   } catch (error) {
-    const cause = error instanceof Error ? (error.cause ?? error) : error
+    const cause = isError(error) ? (error.cause ?? error) : error
     // The server has cancelled COMMIT, or a statement that COMMIT waited for.
     const isCancelled = isServerError(cause) && cause.code === QUERY_CANCELED
     if (cancelsCommit && isCancelled && lease.opened?.state === 'rolled-back') throw signal.reason

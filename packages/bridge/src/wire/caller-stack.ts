@@ -1,3 +1,5 @@
+import { isError } from '../errors.ts'
+
 /**
  * Rejects with an error whose stack, as in pg, leads to the caller instead of the socket. Waits for
  * `first`.
@@ -9,6 +11,6 @@ export async function rejectWithCallerStack(
   await first
   // V8 finds the caller by who awaits this promise, which is known one turn later.
   await Promise.resolve()
-  if (failure instanceof Error) Error.captureStackTrace(failure)
+  if (isError(failure)) Error.captureStackTrace(failure)
   throw failure
 }
