@@ -1,4 +1,4 @@
-import { StatementSkippedError } from '../errors.ts'
+import { StatementSkippedError, TurnTimeoutError } from '../errors.ts'
 import { type Outcome, outcomeOfCommit } from '../outcome.ts'
 import { isFatal, isServerError } from '../protocol/pg.ts'
 import { abortedError, outcomeUnknownError } from '../transaction/frame-errors.ts'
@@ -9,7 +9,7 @@ import type { Session } from './session.ts'
 
 /** How a COMMIT went. */
 export interface CommitResult {
-  /** `skipped`: a statement of its batch has failed, and the transaction is still open. */
+  /** `skipped`: a statement of its batch has failed, or it was not sent in time. The transaction is still open. */
   readonly outcome: Outcome | 'skipped'
   /** The error that the caller gets, if it did not succeed. */
   readonly failure?: unknown
@@ -52,6 +52,7 @@ export async function sendCommit(
     answer = (await session.command(commit, frame, () => (sent = true))).command
   } catch (error) {
     if (error instanceof StatementSkippedError) return { outcome: 'skipped', failure: error.cause }
+    if (error instanceof TurnTimeoutError && !sent) return { outcome: 'skipped', failure: error }
     // The tag may have come though the connection broke behind it: that is an answer.
     if (commit.tag === undefined) return resultOfFailure(frame, error, failureBefore, sent)
   }

@@ -16,6 +16,7 @@ import { beginSavepoint, beginTransaction, type OnOpen } from './begin.ts'
 import { runBeforeCommit, sendCommit } from './commit.ts'
 import { rollbackToSavepoint, rolledBack, sendRollback } from './rollback.ts'
 import { finish, runHooks } from './run-hooks.ts'
+import { whenIdleInTime } from './turn-timeout.ts'
 import type { Session } from './session.ts'
 
 /**
@@ -119,7 +120,7 @@ export class Transactions {
   async #releaseSavepoint(frame: Frame, layer: Layer): Promise<QueryResult> {
     const { dispatcher, settings, stack, turns } = this.#session
     // Statements that nobody awaited decide about the savepoint, too.
-    if (!dispatcher.isIdle) await dispatcher.whenIdle()
+    if (!dispatcher.isIdle) await whenIdleInTime(dispatcher, settings.turnTimeout, frame)
     if (frame.ended) return this.#answerEnded(frame)
     if (frame.rollbackOnly !== undefined) return this.#rollbackInstead(frame, layer)
     if (frame.failure !== undefined) {

@@ -6,6 +6,7 @@ import type { TransactionStack } from '../transaction/stack.ts'
 import type { StartClock } from '../transaction/turns.ts'
 import type { Dispatcher } from '../wire/dispatcher.ts'
 import { IdleTimeout } from '../wire/idle-timeout.ts'
+import { behindKeeper } from '../wire/stream-timeout.ts'
 
 /**
  * Ends waits that cannot end, such as that of a block which awaits its own sibling. The clock runs only
@@ -28,6 +29,34 @@ export function turnTimeoutClock(
     clock.start()
     return clock
   }
+}
+
+/**
+ * Waits for the statements of a frame that is to be released. Rejects while a stream that is not read
+ * on, or withClient(), keeps the connection to itself.
+ */
+export function whenIdleInTime(
+  dispatcher: Dispatcher,
+  timeout: number,
+  { callSite }: Frame,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const expire = (): void => {
+      clock.stop()
+      reject(behindKeeper(timeout, callSite, dispatcher.keeper))
+    }
+    const clock = new IdleTimeout(
+      timeout,
+      [{ since: performance.now() }],
+      () => dispatcher.idleSince,
+      expire,
+    )
+    clock.start()
+    void Promise.resolve(dispatcher.whenIdle()).then(() => {
+      clock.stop()
+      resolve()
+    })
+  })
 }
 
 function timedOut(

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import type { Readable } from 'node:stream'
+import { callSiteHere } from '../transaction/call-site.ts'
 import { currentScope, Scope, runIn } from '../transaction/scope.ts'
 import { ObservedQuery, leftStream } from '../protocol/observed-query.ts'
 import type { Connection } from '../connection/connection.ts'
@@ -16,6 +17,7 @@ export async function withClient<T>(
   fn: (client: PgClient) => Promise<T> | T,
 ): Promise<T> {
   const scope = currentScope()
+  const callSite = callSiteHere()
   const held = lentConnection(scope, database)
   if (held !== undefined) return fn(held.client)
 
@@ -25,6 +27,9 @@ export async function withClient<T>(
   const inside = new Scope(scope, database, 'client', connection)
   let thrown: { readonly reason: unknown } | undefined
   const run = async (): Promise<T> => {
+    const note = (): void => connection.dispatcher.noteLentClient()
+    note()
+    connection.client.on('drain', note)
     connection.clientScope = inside
     try {
       return await runIn(inside, async () => fn(connection.client))
@@ -34,11 +39,16 @@ export async function withClient<T>(
     } finally {
       // `fn` may not have awaited its last query, and the status byte comes after the answer.
       await settled(connection)
+      connection.client.removeListener('drain', note)
       connection.clientScope = undefined
     }
   }
   const runAlone = (): Promise<T> =>
-    connection.dispatcher.runExclusively(frame && connection.stack.innermostOf(frame), run)
+    connection.dispatcher.runExclusively(
+      frame && connection.stack.innermostOf(frame),
+      run,
+      callSite,
+    )
   try {
     const value = await (frame === undefined ? runAlone() : connection.turns.run(frame, runAlone))
     // The dispatcher treats a rejection with `undefined` as a success.

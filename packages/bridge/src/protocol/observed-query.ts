@@ -13,6 +13,7 @@ export class ObservedQuery implements Submittable {
   readonly #done: (error?: unknown) => void
   /** Where the user's code asked for it. */
   readonly callSite: CallSite | undefined
+  #connection: PgConnection | undefined
   /** When its last page had come, by `performance.now()`. */
   suspendedAt = 0
   #isOver = false
@@ -65,11 +66,21 @@ export class ObservedQuery implements Submittable {
   }
 
   submit(connection: PgConnection): Error | null | undefined | void {
+    this.#connection = connection
     this.#unsent?.stop()
     if (!this.#unsent?.isClosed) return this.#query.submit(connection)
     // It was closed in pg's own queue. The answer to this ends it.
     connection.sync()
     return null
+  }
+
+  /** Ends a suspended query by an error, which its reader gets when it reads on. */
+  fail(error: unknown): void {
+    const { destroy } = this.#query as Partial<Readable>
+    // A stream closes its cursor by itself. An error event that nobody hears would end the process.
+    if (typeof destroy === 'function') destroy.call(this.#query)
+    // A cursor sends a Sync, as behind an error of the server.
+    else if (this.#connection !== undefined) this.handleError(error, this.#connection)
   }
 
   handleRowDescription(message: unknown, connection: PgConnection): void {

@@ -4,6 +4,7 @@ import type { ObservedQuery } from '../protocol/observed-query.ts'
 import type { PipelineQuery } from '../protocol/pipeline-query.ts'
 import { acknowledged, isReadTimeout, type PgClient, type QueryResult } from '../protocol/pg.ts'
 import type { Settings } from '../settings.ts'
+import type { CallSite } from '../transaction/call-site.ts'
 import type { Frame } from '../transaction/frame.ts'
 import type { BatchCollector } from './batch-collector.ts'
 import type { BeginObserver } from './begin-check.ts'
@@ -49,6 +50,8 @@ export class Dispatcher {
   /** What is being answered. */
   #current: QueueEntry | undefined
   #completedAt = 0
+  /** When the client that withClient() has lent last had something to do. */
+  #lentSince = 0
   /** The queue is sent at the end of this tick. */
   #isScheduled = false
   #becomesIdle: PromiseWithResolvers<void> | undefined
@@ -69,7 +72,7 @@ export class Dispatcher {
       turnTimeout,
       this.queue,
       () => this.idleSince,
-      () => this.#current?.statement?.callSite,
+      () => this.#current,
     )
     this.sender = new QuerySender(client, send, this.queue, observer, (entry, error, result) =>
       this.#report(entry, error, result),
@@ -79,7 +82,15 @@ export class Dispatcher {
   /** When something last happened here, by `performance.now()`. */
   get idleSince(): number {
     if (this.stream !== undefined) return this.stream.suspendedAt
-    return this.#current ? performance.now() : this.#completedAt
+    if (this.#current === undefined) return this.#completedAt
+    // withClient() does nothing while its client has nothing to do.
+    const isLent = this.#current.keepsConnection && this.#current.statement === undefined
+    return isLent && this.#client.readyForQuery === true ? this.#lentSince : performance.now()
+  }
+
+  /** What keeps the connection to itself until the user's code ends it. */
+  get keeper(): QueueEntry | undefined {
+    return this.#current?.keepsConnection ? this.#current : undefined
   }
 
   /** The stream that keeps the connection to itself and waits for its reader. */
@@ -119,8 +130,17 @@ export class Dispatcher {
   }
 
   /** Sends the deferred commands, then runs `work`, which uses the client while nothing else does. */
-  runExclusively<T>(frame: Frame | undefined, work: () => Promise<T>): Promise<T> {
-    return this.#enqueue(frame, { work })
+  runExclusively<T>(
+    frame: Frame | undefined,
+    work: () => Promise<T>,
+    callSite?: CallSite,
+  ): Promise<T> {
+    return this.#enqueue(frame, { work, callSite })
+  }
+
+  /** The client that is lent has something to do, or has done it. */
+  noteLentClient(): void {
+    this.#lentSince = performance.now()
   }
 
   /** Sends nothing while the statements of a batch come. */
@@ -141,6 +161,8 @@ export class Dispatcher {
    */
   drop(frame: Frame, failure?: unknown): void {
     frame.failure ??= failure
+    // Its reader would keep the commands waiting that end the frame on the server.
+    if (this.#current?.frame?.isInside(frame)) this.stream?.fail(notSent(this.#current.frame))
     for (const entry of this.queue.drop(frame)) {
       const reject = (): void => entry.reject(notSent(entry.frame ?? frame))
       if (entry.statement?.undoes) this.#report(entry, undefined, acknowledged(''))
@@ -170,7 +192,7 @@ export class Dispatcher {
     if (this.#current !== undefined || this.queue.entries.length > 0) {
       // It will be sent in a callback of pg, or in the tick of another entry.
       entry.keepContext()
-      if (this.sender.observed !== undefined) entry.noteWait()
+      if (this.keeper !== undefined) entry.noteWait()
     }
     this.queue.push(entry)
     if (signal !== undefined) this.#watch(entry, signal)
@@ -220,7 +242,7 @@ export class Dispatcher {
     this.#current = entry
     if (entry.caller === undefined) this.#send(entry, others)
     else entry.caller.runInAsyncScope(() => this.#send(entry, others))
-    if (entry.statement?.isSubmittable && this.#current === entry) this.#streamTimeout.start()
+    if (entry.keepsConnection && this.#current === entry) this.#streamTimeout.start()
   }
 
   #send(entry: QueueEntry, others: readonly QueueEntry[]): void {
@@ -249,7 +271,7 @@ export class Dispatcher {
     this.#report(entry, error, result)
     this.#current = undefined
     if (isRepeating && !isReadTimeout(error)) this.#cancelRequests.stop()
-    if (entry.statement?.isSubmittable) this.#streamTimeout.stop()
+    if (entry.keepsConnection) this.#streamTimeout.stop()
     this.#completedAt = performance.now()
     this.#sendSoon()
     this.#notifyIdle()

@@ -13,6 +13,8 @@ export interface Payload {
   readonly query?: PipelineQuery
   /** Sends by itself while nothing else does. */
   readonly work?: () => Promise<unknown>
+  /** Where the user's code asked for that. */
+  readonly callSite?: CallSite | undefined
 }
 
 const NONE: readonly DeferredCommand[] = []
@@ -23,6 +25,8 @@ export class QueueEntry {
   readonly statement: Statement | undefined
   readonly query: PipelineQuery | undefined
   readonly work: (() => Promise<unknown>) | undefined
+  /** Where the user's code asked for it, if it keeps the connection to itself. */
+  readonly callSite: CallSite | undefined
   /** Called when it is sent. */
   readonly onSend: (() => void) | undefined
   /** Sent in front of it. */
@@ -35,9 +39,9 @@ export class QueueEntry {
   readonly resolve: (result: unknown) => void
   /** Rejects with the error as it is. */
   readonly reject: (error: unknown) => void
-  /** When it began to wait behind a stream, by `performance.now()`. */
+  /** When it began to wait behind what keeps the connection, by `performance.now()`. */
   since = 0
-  /** Where the user's code asked for it, if it waits behind a stream. */
+  /** Where the user's code asked for it, if it waits behind what keeps the connection. */
   asked: CallSite | undefined
   /** The async context of the caller, if the entry is sent in another one. */
   caller: AsyncResource | undefined
@@ -45,7 +49,7 @@ export class QueueEntry {
   /** `pipelines`: whether statements of one transaction are pipelined at all. */
   constructor(
     frame: Frame | undefined,
-    { statement, query, work }: Payload,
+    { statement, query, work, callSite }: Payload,
     onSend: (() => void) | undefined,
     pipelines: boolean,
   ) {
@@ -53,6 +57,7 @@ export class QueueEntry {
     this.statement = statement
     this.query = query
     this.work = work
+    this.callSite = callSite ?? statement?.callSite
     this.onSend = onSend
     this.isPipelinable =
       pipelines && frame !== undefined && statement !== undefined && statement.isPipelinable
@@ -64,7 +69,12 @@ export class QueueEntry {
     this.reject = reject
   }
 
-  /** Notes since when and from where it waits behind a stream. */
+  /** Whether the user's code keeps the connection to itself: by a stream, or by withClient(). */
+  get keepsConnection(): boolean {
+    return this.statement === undefined ? this.work !== undefined : this.statement.isSubmittable
+  }
+
+  /** Notes since when and from where it waits behind what keeps the connection. */
   noteWait(): void {
     this.since = performance.now()
     this.asked = callSiteHere()
