@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { drizzle } from 'drizzle-orm/node-postgres'
-import { sql } from 'kysely'
+import { Kysely, PostgresDialect, sql } from 'kysely'
 import { Client } from 'pg'
 import { type SharedConnection, type SharedKysely, shareConnection } from 'shared-connection'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -28,6 +28,24 @@ beforeAll(async () => {
 afterAll(async () => {
   shared.dispose()
   await client.end()
+})
+
+test('a Kysely database that takes the client for a pool is refused by name, and nothing is sent', async () => {
+  const pool = orm.$client as unknown as typeof app.pool
+  const wrong = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) }).extension(
+    'shared-connection',
+    { drizzle: orm },
+  )
+  const refused = [
+    wrong.selectFrom('note').selectAll().execute(),
+    wrong.transaction().execute((trx) => trx.selectFrom('note').selectAll().execute()),
+  ]
+  for (const each of refused) {
+    const error = await failureOf(each)
+    expect(error.name).toBe('InvalidArgumentError')
+    expect(error.message).toContain('shared.kysely()')
+  }
+  expect(app.transcript.lines()).toEqual([])
 })
 
 test('whole transactions of both layers take turns on one client', async () => {

@@ -2,6 +2,7 @@ import { AsyncResource } from 'node:async_hooks'
 import type { Database } from '../database/database.ts'
 import { LeaseRequest } from '../database/lease-request.ts'
 import { lentConnection } from '../database/with-client.ts'
+import { InvalidArgumentError } from '../errors.ts'
 import type { PgClient, PgPool } from '../protocol/pg.ts'
 import { currentScope } from '../transaction/scope.ts'
 import { dispatch } from '../database/query-call.ts'
@@ -30,10 +31,16 @@ export function methodsOfPool(pool: PgPool, database: Database): Record<string, 
   }
 }
 
-/** The method of a shared single client, likewise. */
+/** The methods of a shared single client, likewise. */
 export function methodsOfClient(client: PgClient, database: Database): Record<string, unknown> {
-  const { query } = client
+  const { query, connect } = client
   return {
+    connect: (...args: unknown[]) => {
+      // Kysely's driver asks its pool for a client. The user connects this one before or after it is shared.
+      const isAsked =
+        !database.isDisposed && LeaseRequest.of(currentScope(), database) !== undefined
+      return isAsked ? Promise.reject(noPool()) : connect.apply(client, args as [unknown])
+    },
     query: (...args: unknown[]) => {
       const scope = currentScope()
       // withClient() lends the client itself
@@ -42,6 +49,13 @@ export function methodsOfClient(client: PgClient, database: Database): Record<st
       return dispatch(database, 'pg', args, scope)
     },
   }
+}
+
+function noPool(): InvalidArgumentError {
+  return new InvalidArgumentError(
+    'this Kysely database was made with new PostgresDialect({ pool: orm.$client }), but that is a single client and no pool. ' +
+      'Let shared.kysely() make the Kysely database. Nothing was sent',
+  )
 }
 
 /** Takes a client for the calling code, or for the request that it serves. */

@@ -99,6 +99,7 @@ export interface PgClient {
   readonly pipeline?: boolean
   /** False while a query runs, and until the server has said that it is ready for the next. */
   readonly readyForQuery?: boolean
+  connect(callback?: unknown): unknown
   query(config: unknown, values?: unknown, callback?: unknown): unknown
   getTransactionStatus(): string | null
   on(event: string, listener: (...args: never[]) => void): unknown
