@@ -46,9 +46,9 @@ describe.each(manners)('with $name', ({ options }) => {
     { name: 'hides warnings', text: 'set client_min_messages = error; begin' },
   ]
 
-  describe.each(states)('where a listener of the pool $name', ({ text }) => {
+  describe.each(states)('where a listener of the pool $name', ({ text: sentBefore }) => {
     beforeAll(() => {
-      before = text
+      before = sentBefore
     })
 
     test.each(speakers)('a transaction of $name is refused, unsent', async (speaker) => {

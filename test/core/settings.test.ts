@@ -11,7 +11,7 @@ describe('settings', () => {
     const defaults = {
       name: undefined,
       nesting: 'savepoint',
-      lazy: true,
+      lazy: 'unless-wrapped',
       defaultIsolationLevel: 'read committed',
       turnTimeout: 30_000,
       onHookError: undefined,

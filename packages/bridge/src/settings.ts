@@ -13,8 +13,10 @@ export interface SharedConnectionOptions {
    */
   readonly nesting?: 'savepoint' | 'join'
   /**
-   * Defers BEGIN, SAVEPOINT and RELEASE and piggybacks them on the next statement, so that they cost
-   * no round trip. Default `true`. With `false`, each is sent at once and alone.
+   * Holds BEGIN, SAVEPOINT and RELEASE back to ride with the next statement, so that they cost no
+   * round trip, and pipelines what is issued together. `false` sends each at once. By default it is
+   * `true`, but where somebody has wrapped `query()` of the clients, a tracer for one, each statement
+   * passes through that by a call of its own, one after the other. `true` pipelines there, too.
    */
   readonly lazy?: boolean
   /**
@@ -41,7 +43,7 @@ export interface SharedConnectionOptions {
 export interface Settings {
   readonly name: string | undefined
   readonly nesting: 'savepoint' | 'join'
-  readonly lazy: boolean
+  lazy: boolean | 'unless-wrapped'
   readonly defaultIsolationLevel: IsolationLevel
   readonly turnTimeout: number
   onHookError: ((error: HookError) => void) | undefined
@@ -86,7 +88,7 @@ export function settingsOf(options: SharedConnectionOptions): Settings {
   return {
     name: options.name,
     nesting: options.nesting ?? 'savepoint',
-    lazy: options.lazy ?? true,
+    lazy: options.lazy ?? 'unless-wrapped',
     defaultIsolationLevel: options.defaultIsolationLevel ?? 'read committed',
     turnTimeout: options.turnTimeout ?? 30_000,
     onHookError: options.onHookError,
@@ -99,6 +101,11 @@ function inWords(value: unknown): string {
   return value === null || typeof value !== 'object' ? String(value) : 'an object'
 }
 
+/** The value of an option, as its user knows it. */
+function shown(settings: Settings, key: keyof Settings): string {
+  return String(key === 'lazy' ? Boolean(settings.lazy) : settings[key])
+}
+
 /** Throws if an option differs from that with which the pool was adopted. Omitted options and functions are ignored. */
 export function assertSameSettings(settings: Settings, options: SharedConnectionOptions): void {
   const asked = settingsOf(options)
@@ -107,11 +114,11 @@ export function assertSameSettings(settings: Settings, options: SharedConnection
       // a function that is written in place is another one each time: the newest counts
       typeof asked[key] !== 'function' &&
       options[key] !== undefined &&
-      asked[key] !== settings[key],
+      shown(asked, key) !== shown(settings, key),
   )
   if (differing.length === 0) return
   const list = differing.map(
-    (key) => `${key} (was ${String(settings[key])}, now ${String(asked[key])})`,
+    (key) => `${key} (was ${shown(settings, key)}, now ${shown(asked, key)})`,
   )
   throw new OptionsConflictError(
     `this pool is shared already, with other options: ${list.join(', ')}. Pass the options once, or the same ones each time`,

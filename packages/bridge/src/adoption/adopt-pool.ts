@@ -95,6 +95,7 @@ export function adoptPool(pool: unknown, orm: object, options: SharedConnectionO
   if (known !== undefined) {
     const { settings } = known.database
     assertSameSettings(settings, options)
+    if (options.lazy === true) settings.lazy = true
     settings.onHookError = options.onHookError ?? settings.onHookError
     return known
   }

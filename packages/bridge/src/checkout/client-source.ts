@@ -16,7 +16,11 @@ export class ClientSource extends Source {
   constructor(client: PgClient, database: object, settings: Settings) {
     super()
     this.#query = client.query
-    this.#connection = new Connection(client, client.query, database, settings)
+    // The client is about to get the bridge's own. A method that it inherits may be wrapped later.
+    const owner = Object.hasOwn(client, 'query')
+      ? { query: client.query }
+      : (Object.getPrototypeOf(client) as PgClient)
+    this.#connection = new Connection(client, owner, database, settings)
   }
 
   protected take(receive: (checkout: Checkout) => void): void {

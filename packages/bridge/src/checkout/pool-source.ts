@@ -58,7 +58,7 @@ export class PoolSource extends Source {
     let connection = this.#connections.get(client)
     if (connection === undefined) {
       const { stream } = this.#pool.options
-      connection = new Connection(client, client.query, this.#database, this.#settings, stream)
+      connection = new Connection(client, client, this.#database, this.#settings, stream)
       this.#connections.set(client, connection)
     }
     return connection

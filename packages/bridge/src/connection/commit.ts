@@ -44,7 +44,8 @@ export async function sendCommit(
   if (queue.forget(frame)) return { outcome: 'committed' }
   queue.dropReleases(frame)
   const failureBefore = frame.failure
-  const commit = new Statement(layer, 'commit')
+  // The layers give an empty list of values, which a wrapper of query() may look at.
+  const commit = new Statement(layer, 'commit', layer === 'pg' ? undefined : [])
   commit.endsBatch = queue.isCollecting
   let sent = false
   let answer: string | undefined

@@ -29,7 +29,7 @@ export function sendRollback(
   let answer: Promise<QueryResult> | undefined
   if (!isUnsent) {
     const sql = parent === undefined ? 'rollback' : rollbackToSql(frame.sqlName)
-    answer = session.command(new Statement(layer, sql), frame)
+    answer = session.command(new Statement(layer, sql, layer === 'pg' ? undefined : []), frame)
     if (parent !== undefined) {
       // Without it, failing blocks in a loop would pile up savepoints in the server.
       dispatcher.queue.defer({ op: 'release', sql: releaseSql(frame.sqlName), frame })

@@ -56,10 +56,10 @@ export class Session implements DispatcherObserver {
   /** The scope of withClient(), while its code has the physical client. */
   clientScope: Scope | undefined
 
-  /** `stream` makes sockets, where the user's configuration has such a function. */
+  /** `owner` has the client's `query()`. `stream` makes sockets, where the user's configuration has such a function. */
   constructor(
     client: PgClient,
-    send: PgClient['query'],
+    owner: Pick<PgClient, 'query'>,
     scopeKey: object,
     settings: Settings,
     stream?: unknown,
@@ -68,7 +68,7 @@ export class Session implements DispatcherObserver {
     this.settings = settings
     this.scopeKey = scopeKey
     this.#stream = stream
-    this.dispatcher = new Dispatcher(client, send, this, settings)
+    this.dispatcher = new Dispatcher(client, owner, this, settings)
     this.names = new PreparedNames(client)
     const clock = turnTimeoutClock(settings.turnTimeout, this.dispatcher, this.stack)
     this.turns = new Turns(this.stack, clock)

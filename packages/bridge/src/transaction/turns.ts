@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import type { Frame } from './frame.ts'
 import type { CallSite } from './call-site.ts'
 import type { TransactionStack } from './stack.ts'
@@ -70,6 +71,8 @@ export class Turns {
   ): Promise<T> {
     if (signal?.aborted) return Promise.reject(signal.reason)
     if (this.#isFree(options)) return start()
+    // Its turn comes in the code of others.
+    const caller = new AsyncResource('shared-connection')
     return new Promise<T>((resolve, reject) => {
       const leave = (error: unknown): void => {
         this.#waiters = this.#waiters.filter((other) => other !== waiter)
@@ -85,7 +88,7 @@ export class Turns {
         ...options,
         start: () => {
           done()
-          start().then(resolve, reject)
+          caller.runInAsyncScope(start).then(resolve, reject)
         },
         refuse: (error) => {
           done()

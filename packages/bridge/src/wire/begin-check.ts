@@ -61,7 +61,9 @@ export class BeginCheck {
     const tag = query.firstTag ?? result?.command
     const isRefused = error instanceof TransactionDriftError
     if (isRefused) this.#observer.onForeignTransaction(frame, error)
-    if (error !== undefined || tag === 'BEGIN') return error
+    // What was deferred and not written is still to be sent.
+    const isUnsent = query.deferred.length > 0 && !query.written
+    if (error !== undefined || tag === 'BEGIN' || isUnsent) return error
     const wrong = otherTagError(tag)
     // Behind a BEGIN that was deferred, statements have run already.
     if (query.deferred.length > 0) this.#observer.end(wrong)

@@ -11,7 +11,8 @@ import type { BeginObserver } from './begin-check.ts'
 import { CancelRequests } from './cancel-request.ts'
 import { finishWatch } from './idle.ts'
 import type { IdleTimeout } from './idle-timeout.ts'
-import { type OnDeferredSent, QuerySender } from './query-sender.ts'
+import type { OnDeferredSent } from './deferred-command.ts'
+import { QuerySender } from './query-sender.ts'
 import { type Payload, QueueEntry } from './queue-entry.ts'
 import { SendQueue } from './send-queue.ts'
 import type { Statement } from './statement.ts'
@@ -41,6 +42,7 @@ export class Dispatcher {
   readonly sender: QuerySender
   readonly #client: PgClient
   readonly #observer: DispatcherObserver
+  readonly #settings: Pick<Settings, 'lazy' | 'turnTimeout'>
   readonly #cancelRequests: CancelRequests
   readonly #streamTimeout: IdleTimeout<QueueEntry>
   /** Statements of one transaction are pipelined. */
@@ -58,23 +60,24 @@ export class Dispatcher {
 
   constructor(
     client: PgClient,
-    send: PgClient['query'],
+    owner: Pick<PgClient, 'query'>,
     observer: DispatcherObserver,
-    { lazy, turnTimeout }: Pick<Settings, 'lazy' | 'turnTimeout'>,
+    settings: Pick<Settings, 'lazy' | 'turnTimeout'>,
   ) {
+    this.#settings = settings
     this.#client = client
     this.#observer = observer
     this.hasTimeouts = Boolean(client.connectionParameters?.query_timeout)
     // A pipeline is one query to the client, which would give all its statements up after that time.
-    this.#pipelines = lazy && !this.hasTimeouts
+    this.#pipelines = settings.lazy !== false && !this.hasTimeouts
     this.#cancelRequests = new CancelRequests((reason) => observer.onCancel(reason))
     this.#streamTimeout = streamTimeout(
-      turnTimeout,
+      settings.turnTimeout,
       this.queue,
       () => this.idleSince,
       () => this.#current,
     )
-    this.sender = new QuerySender(client, send, this.queue, observer, (entry, error, result) =>
+    this.sender = new QuerySender(client, owner, this.queue, observer, (entry, error, result) =>
       this.#report(entry, error, result),
     )
   }
@@ -238,8 +241,15 @@ export class Dispatcher {
   #sendNext(): void {
     const entry = this.queue.shift()
     if (entry === undefined) return
-    const others = entry.isPipelinable ? this.queue.shiftPipelinable() : NONE
+    let others = entry.isPipelinable && !entry.group ? this.queue.shiftPipelinable() : NONE
+    if (others.length > 0 && this.#settings.lazy !== true && this.sender.isWrapped) {
+      this.queue.group(entry, others)
+      others = NONE
+    }
     this.#current = entry
+    const skipped = entry.group?.skipped(entry)
+    // A turn later, so that `Promise.all` rejects with the first error.
+    if (skipped !== undefined) return void setImmediate(() => this.#complete(entry, skipped))
     if (entry.caller === undefined) this.#send(entry, others)
     else entry.caller.runInAsyncScope(() => this.#send(entry, others))
     if (entry.keepsConnection && this.#current === entry) this.#streamTimeout.start()
@@ -252,7 +262,8 @@ export class Dispatcher {
     })
   }
 
-  #fail(entry: QueueEntry, error: unknown): void {
+  #fail(entry: QueueEntry, reason: unknown): void {
+    const error = entry.group === undefined ? reason : entry.group.errorOf(entry, reason)
     // pg has given this statement up. In a transaction it is cancelled: ROLLBACK would wait for it.
     const isCurrent = this.#current === entry && entry.frame !== undefined
     if (isCurrent && isReadTimeout(error)) this.#cancel(error)

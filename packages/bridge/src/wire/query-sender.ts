@@ -1,9 +1,10 @@
 import type { Readable } from 'node:stream'
 import { baseQueryClass } from '../protocol/base-query.ts'
-import { CopyGuard } from '../protocol/copy-guard.ts'
+import { CopyGuard, type OnCopy } from '../protocol/copy-guard.ts'
 import { leftStream, ObservedQuery } from '../protocol/observed-query.ts'
 import { type PipelineQuery, pipelineQueryClass } from '../protocol/pipeline-query.ts'
 import { pipelinedQueryClass } from '../protocol/pipelined-query.ts'
+import { isWrapped } from '../protocol/wrapped-query.ts'
 import {
   acknowledged,
   type PgClient,
@@ -13,15 +14,11 @@ import {
   type Submittable,
 } from '../protocol/pg.ts'
 import { BeginCheck, type BeginObserver } from './begin-check.ts'
-import type { DeferredCommand } from './deferred-command.ts'
+import type { DeferredCommand, OnDeferredSent } from './deferred-command.ts'
+import { commandsAlone } from './hold-copy.ts'
 import type { QueueEntry } from './queue-entry.ts'
 import type { SendQueue } from './send-queue.ts'
 import type { Statement } from './statement.ts'
-
-/** Called when deferred commands are sent. Gives a function that is called when they are answered. */
-export type OnDeferredSent = (
-  deferred: readonly DeferredCommand[],
-) => (completed: number, error?: unknown) => void
 
 /** Called with the answer, as `pg` calls back: `error` is null or undefined after a success. */
 export type Done = (error: unknown, result?: QueryResult) => void
@@ -34,7 +31,7 @@ interface SenderObserver extends BeginObserver {
 /** Sends one thing after the other to the client of `pg`, each as a query of the bridge's own. */
 export class QuerySender {
   readonly #client: PgClient
-  readonly #send: PgClient['query']
+  readonly #owner: Pick<PgClient, 'query'>
   readonly #queue: SendQueue
   readonly #observer: SenderObserver
   readonly #report: (entry: QueueEntry, error: unknown, result?: QueryResult) => void
@@ -43,16 +40,19 @@ export class QuerySender {
   /** The query that keeps the connection to itself until its end. */
   observed: ObservedQuery | undefined
 
-  /** `report` is called with the answers to the entries that are pipelined behind the first one. */
+  /**
+   * `owner` has the `query()` of the client, which may be wrapped at any time. `report` is called with the
+   * answers to the entries that are pipelined behind the first one.
+   */
   constructor(
     client: PgClient,
-    send: PgClient['query'],
+    owner: Pick<PgClient, 'query'>,
     queue: SendQueue,
     observer: SenderObserver,
     report: (entry: QueueEntry, error: unknown, result?: QueryResult) => void,
   ) {
     this.#client = client
-    this.#send = send
+    this.#owner = owner
     this.#queue = queue
     this.#observer = observer
     this.#report = report
@@ -63,6 +63,11 @@ export class QuerySender {
   /** The query that keeps the connection to itself, while it waits for its reader. */
   get stream(): ObservedQuery | undefined {
     return this.observed?.isSuspended ? this.observed : undefined
+  }
+
+  /** Whether the `query()` of the client is wrapped. */
+  get isWrapped(): boolean {
+    return isWrapped(this.#owner.query)
   }
 
   /** The client's own class of queries. */
@@ -217,18 +222,38 @@ export class QuerySender {
     }
     query.onWrite = onWrite
     let isComplete = false
+    let isHeld = false
     const complete: Done = (reason, result) => {
       if (isComplete) return
       isComplete = true
       this.#guard.stop()
       const error = reason ?? undefined
+      if (isHeld) return done(error, result)
       if (onAnswer === undefined) this.#putBack(query, deferred, others, error)
       else onAnswer(query.completed, error)
       done(begun ? this.beginCheck.finish(begun, query, error, result) : error, result)
     }
     query.callback = complete as PgQuery['callback']
+    const onCopy: OnCopy = (copy) => {
+      if (entry.query !== undefined) return undefined
+      isHeld = true
+      this.#guard.stop()
+      query.others = NONE
+      this.#queue.group(entry, others)
+      const letIn = (error?: unknown): void => {
+        if (error !== undefined) return copy.handleError(error, this.#client.connection)
+        onSend?.()
+        if (!isComplete) this.#guard.letIn(copy)
+      }
+      if (deferred.length > 0) {
+        const opening = { deferred, begun, beginCheck: this.beginCheck, observer: this.#observer }
+        return commandsAlone(this.queryClass, opening, letIn)
+      }
+      onSend?.()
+      return copy
+    }
     // A copy of a lone BEGIN may run: the transaction is not open before that has answered.
-    if (deferred.length + others.length > 0) this.#guard.expect(query)
+    if (deferred.length + others.length > 0) this.#guard.expect(query, onCopy)
     // In pipeline mode it would be written before the status that it has to wait for has come.
     const busy = begun && this.#client.pipeline ? this.beginCheck.whenReady() : undefined
     if (busy === undefined) this.#submit(query, complete)
@@ -249,7 +274,7 @@ export class QuerySender {
 
   #submit(query: Submittable, done: Done): void {
     try {
-      const answer = this.#send.call(this.#client, query)
+      const answer = this.#owner.query.call(this.#client, query)
       // A client whose query() somebody has wrapped may answer by itself.
       if (answer instanceof Promise) void this.#await(answer, query, done)
     } catch (error) {

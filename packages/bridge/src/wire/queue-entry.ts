@@ -5,6 +5,7 @@ import type { PipelineQuery } from '../protocol/pipeline-query.ts'
 import { rejectWithCallerStack } from './caller-stack.ts'
 import type { DeferredCommand } from './deferred-command.ts'
 import type { Statement } from './statement.ts'
+import type { StatementGroup } from './statement-group.ts'
 
 /** What an entry sends. */
 export interface Payload {
@@ -31,6 +32,8 @@ export class QueueEntry {
   readonly onSend: (() => void) | undefined
   /** Sent in front of it. */
   deferred: readonly DeferredCommand[] = NONE
+  /** The statements that it was issued together with, if they are sent one after the other. */
+  group: StatementGroup | undefined
   /** Whether it can be pipelined with others. */
   readonly isPipelinable: boolean
   /** Whether later entries may be pipelined with it: it is in a transaction and is no control command. */

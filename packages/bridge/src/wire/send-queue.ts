@@ -2,6 +2,7 @@ import type { Frame } from '../transaction/frame.ts'
 import { BatchCollector } from './batch-collector.ts'
 import { type DeferredCommand, opens } from './deferred-command.ts'
 import type { QueueEntry } from './queue-entry.ts'
+import { StatementGroup } from './statement-group.ts'
 
 /** What waits on one connection: the entries, each with the deferred commands in front of it. */
 export class SendQueue {
@@ -65,6 +66,14 @@ export class SendQueue {
     const [first] = this.#entries
     if (first === undefined) this.#deferred.unshift(...deferred)
     else first.deferred = [...deferred, ...first.deferred]
+  }
+
+  /** Puts back entries that are sent one after the other, behind the one that they were issued together with. */
+  group(first: QueueEntry, behind: readonly QueueEntry[]): void {
+    if (behind.length === 0) return
+    // each entry keeps its group
+    void new StatementGroup([first, ...behind])
+    this.putBack([], behind)
   }
 
   /** Takes out an entry. Gives false if it was not in the queue. */
