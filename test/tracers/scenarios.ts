@@ -8,7 +8,7 @@ type Orm = NodePgDatabase & { $client: Pool }
 /** A program that runs with the bridge and without it. */
 interface Scenario {
   readonly name: string
-  run(orm: Orm, pool: Pool, tracer: Tracer): Promise<unknown>
+  readonly run: (orm: Orm, pool: Pool, tracer: Tracer) => Promise<unknown>
 }
 
 const insert = (text: string) => sql`insert into note (text) values (${text})`

@@ -206,7 +206,7 @@ export class QuerySender {
     const isBegin = entry.statement?.command?.kind === 'begin'
     const begun = first === undefined ? isBegin && entry.frame : first.op === 'begin' && first.frame
     if (others.length > 0) {
-      query.others = others.map((entry) => this.#pipelinedQueryOf(entry))
+      query.others = others.map((other) => this.#pipelinedQueryOf(other))
       query.isWhole = others.some(({ statement }) => statement?.endsBatch)
     }
     query.deferred = deferred
