@@ -1,18 +1,6 @@
 import { types } from 'node:util'
+import { brand } from './brand.ts'
 import type { FrameState, Outcome } from './outcome.ts'
-
-/** Lets `instanceof` hold for what another copy of the package has made of its class of that name. */
-function brand(by: { readonly prototype: object }, name: string): void {
-  const key = Symbol.for(`shared-connection.${name}`)
-  Object.defineProperty(by.prototype, key, { value: true })
-  Object.defineProperty(by, Symbol.hasInstance, {
-    value(this: object, value: unknown): boolean {
-      // a subclass inherits this, but is only what its own users make
-      if (this !== by) return Function.prototype[Symbol.hasInstance].call(this as never, value)
-      return typeof value === 'object' && value !== null && key in value
-    },
-  })
-}
 
 /** The brand by which every installed copy of Kysely recognizes an aborted transaction. */
 const KYSELY_ABORTED = Symbol.for('kysely.AbortedTransactionError')
@@ -21,10 +9,6 @@ const KYSELY_ABORTED = Symbol.for('kysely.AbortedTransactionError')
  * The base class of all errors of the bridge. Errors of PostgreSQL and `pg` are passed through unchanged.
  */
 export abstract class SharedConnectionError extends Error {
-  static {
-    brand(this, 'SharedConnectionError')
-  }
-
   /** The stable name of the error's class, suitable for a `switch`. */
   abstract override readonly name: string
   /** Errors of the cleanup after this error, in order. They never replace it. */
@@ -43,55 +27,31 @@ export function isSharedConnectionError(error: unknown): error is SharedConnecti
 
 /** A call was given an invalid argument. The message names it, and the values that are valid. */
 export class InvalidArgumentError extends SharedConnectionError {
-  static {
-    brand(this, 'InvalidArgumentError')
-  }
-
   override readonly name = 'InvalidArgumentError'
 }
 
 /** `db.extension(…)` was called without `drizzle` while no, or more than one, Drizzle database is shared. */
 export class AmbiguousDatabaseError extends SharedConnectionError {
-  static {
-    brand(this, 'AmbiguousDatabaseError')
-  }
-
   override readonly name = 'AmbiguousDatabaseError'
 }
 
 /** The pool is shared already, with other options. */
 export class OptionsConflictError extends SharedConnectionError {
-  static {
-    brand(this, 'OptionsConflictError')
-  }
-
   override readonly name = 'OptionsConflictError'
 }
 
 /** The Kysely database uses another pool than the Drizzle database. No SQL was sent. */
 export class DifferentPoolError extends SharedConnectionError {
-  static {
-    brand(this, 'DifferentPoolError')
-  }
-
   override readonly name = 'DifferentPoolError'
 }
 
 /** `dispose()` was called while a connection was in use, or a call was made after `dispose()`. */
 export class DisposeError extends SharedConnectionError {
-  static {
-    brand(this, 'DisposeError')
-  }
-
   override readonly name = 'DisposeError'
 }
 
 /** A transaction option is not valid, or cannot be honoured inside the open transaction. No SQL was sent. */
 export class TransactionOptionError extends SharedConnectionError {
-  static {
-    brand(this, 'TransactionOptionError')
-  }
-
   override readonly name = 'TransactionOptionError'
 }
 
@@ -100,10 +60,6 @@ export class TransactionOptionError extends SharedConnectionError {
  * SQL was sent.
  */
 export class PropagationError extends SharedConnectionError {
-  static {
-    brand(this, 'PropagationError')
-  }
-
   override readonly name = 'PropagationError'
 }
 
@@ -112,28 +68,16 @@ export class PropagationError extends SharedConnectionError {
  * move a transaction that a block owns or that the bridge could not follow. No SQL was sent.
  */
 export class ControlStatementError extends SharedConnectionError {
-  static {
-    brand(this, 'ControlStatementError')
-  }
-
   override readonly name = 'ControlStatementError'
 }
 
 /** A client or handle was used after its release. No SQL was sent. */
 export class ClientReleasedError extends SharedConnectionError {
-  static {
-    brand(this, 'ClientReleasedError')
-  }
-
   override readonly name = 'ClientReleasedError'
 }
 
 /** A hook with `{ outside: 'throw' }` was registered where no transaction is open. */
 export class NoTransactionError extends SharedConnectionError {
-  static {
-    brand(this, 'NoTransactionError')
-  }
-
   override readonly name = 'NoTransactionError'
 }
 
@@ -142,10 +86,6 @@ export class NoTransactionError extends SharedConnectionError {
  * was sent, and it never falls back to the pool. The message contains the call that began the frame.
  */
 export class TransactionClosedError extends SharedConnectionError {
-  static {
-    brand(this, 'TransactionClosedError')
-  }
-
   override readonly name = 'TransactionClosedError'
   /** The state of the frame when the work was refused. */
   readonly state: FrameState
@@ -162,10 +102,6 @@ export class TransactionClosedError extends SharedConnectionError {
  * `isAbortedTransactionError` returns true for it.
  */
 export class TransactionAbortedError extends SharedConnectionError {
-  static {
-    brand(this, 'TransactionAbortedError')
-  }
-
   override readonly name = 'TransactionAbortedError'
 
   /**
@@ -184,19 +120,11 @@ export class TransactionAbortedError extends SharedConnectionError {
  * committed. Check the database before you repeat it. `cause` is the loss.
  */
 export class TransactionOutcomeUnknownError extends SharedConnectionError {
-  static {
-    brand(this, 'TransactionOutcomeUnknownError')
-  }
-
   override readonly name = 'TransactionOutcomeUnknownError'
 }
 
 /** A joined block failed, so the transaction was rolled back. `cause` is the first error of such a block. */
 export class RollbackOnlyError extends SharedConnectionError {
-  static {
-    brand(this, 'RollbackOnlyError')
-  }
-
   override readonly name = 'RollbackOnlyError'
 }
 
@@ -205,19 +133,11 @@ export class RollbackOnlyError extends SharedConnectionError {
  * transaction without the bridge, for example a client of `withClient()`. The connection is closed.
  */
 export class TransactionDriftError extends SharedConnectionError {
-  static {
-    brand(this, 'TransactionDriftError')
-  }
-
   override readonly name = 'TransactionDriftError'
 }
 
 /** A pool deadlock: transactions hold all clients of the pool, and each waits for one more client. */
 export class PoolExhaustedError extends SharedConnectionError {
-  static {
-    brand(this, 'PoolExhaustedError')
-  }
-
   override readonly name = 'PoolExhaustedError'
 }
 
@@ -226,10 +146,6 @@ export class PoolExhaustedError extends SharedConnectionError {
  * idle. It was not sent.
  */
 export class TurnTimeoutError extends SharedConnectionError {
-  static {
-    brand(this, 'TurnTimeoutError')
-  }
-
   override readonly name = 'TurnTimeoutError'
 }
 
@@ -238,10 +154,6 @@ export class TurnTimeoutError extends SharedConnectionError {
  * transaction.
  */
 export class StatementSkippedError extends SharedConnectionError {
-  static {
-    brand(this, 'StatementSkippedError')
-  }
-
   override readonly name = 'StatementSkippedError'
   /** The SQLSTATE with which the server refuses statements in an aborted transaction. */
   readonly code = '25P02'
@@ -259,28 +171,16 @@ export class StatementSkippedError extends SharedConnectionError {
 
 /** Kysely's abort option `kill session` closed the connection, and so ended its transaction. */
 export class SessionKilledError extends SharedConnectionError {
-  static {
-    brand(this, 'SessionKilledError')
-  }
-
   override readonly name = 'SessionKilledError'
 }
 
 /** `shared.transaction()` took longer than its `timeout`, so it was rolled back. */
 export class TransactionTimeoutError extends SharedConnectionError {
-  static {
-    brand(this, 'TransactionTimeoutError')
-  }
-
   override readonly name = 'TransactionTimeoutError'
 }
 
 /** One or more hooks threw. All hooks have run, and the outcome of the transaction has not changed. */
 export class HookError extends SharedConnectionError {
-  static {
-    brand(this, 'HookError')
-  }
-
   override readonly name = 'HookError'
   /** The outcome of the transaction. */
   readonly outcome: Outcome
@@ -304,10 +204,6 @@ export class HookError extends SharedConnectionError {
  * `mapFromDriverValue` or a plugin threw `cause`. COMMIT had been sent along with the statements.
  */
 export class BatchResultError extends SharedConnectionError {
-  static {
-    brand(this, 'BatchResultError')
-  }
-
   override readonly name = 'BatchResultError'
   /** The outcome of the batch: always `committed`. */
   readonly outcome: Outcome = 'committed'
@@ -336,10 +232,6 @@ export class BatchResultError extends SharedConnectionError {
  * ```
  */
 export class Rollback<T = undefined> extends Error {
-  static {
-    brand(this, 'Rollback')
-  }
-
   override readonly name = 'Rollback'
   /** The value that the call resolves with. */
   readonly value: T
@@ -349,6 +241,35 @@ export class Rollback<T = undefined> extends Error {
     this.value = value[0] as T
   }
 }
+
+// A bundler may rename classes, but not these keys.
+const BRANDED = {
+  SharedConnectionError,
+  InvalidArgumentError,
+  AmbiguousDatabaseError,
+  OptionsConflictError,
+  DifferentPoolError,
+  DisposeError,
+  TransactionOptionError,
+  PropagationError,
+  ControlStatementError,
+  ClientReleasedError,
+  NoTransactionError,
+  TransactionClosedError,
+  TransactionAbortedError,
+  TransactionOutcomeUnknownError,
+  RollbackOnlyError,
+  TransactionDriftError,
+  PoolExhaustedError,
+  TurnTimeoutError,
+  StatementSkippedError,
+  SessionKilledError,
+  TransactionTimeoutError,
+  HookError,
+  BatchResultError,
+  Rollback,
+}
+for (const [name, by] of Object.entries(BRANDED)) brand(by, name)
 
 /** Whether a value is an error, of whichever realm: a test runner may give each file a realm of its own. */
 export function isError(value: unknown): value is Error {
