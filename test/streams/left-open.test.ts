@@ -19,7 +19,7 @@ interface Opened {
 const kinds = [
   {
     name: 'a cursor',
-    async open(): Promise<Opened> {
+    open: async (): Promise<Opened> => {
       const client = await app.pool.connect()
       const cursor = client.query(new Cursor(ROWS))
       await cursor.read(1)
@@ -29,7 +29,7 @@ const kinds = [
   },
   {
     name: 'a stream',
-    async open(): Promise<Opened> {
+    open: async (): Promise<Opened> => {
       const client = await app.pool.connect()
       const stream = client.query(new QueryStream(ROWS, [], { batchSize: 1, highWaterMark: 1 }))
       const rows = stream[Symbol.asyncIterator]()
