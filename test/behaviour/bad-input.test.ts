@@ -114,14 +114,17 @@ describe('shareConnection(orm)', () => {
   })
 
   const options: readonly [SharedConnectionOptions, RegExp][] = [
-    [{ nesting: 'sometimes' as 'join' }, /nesting was sometimes; give "savepoint" or "join"/],
-    [{ lazy: 'yes' as unknown as boolean }, /lazy was yes; give true or false/],
+    [{ nesting: 'sometimes' as 'join' }, /nesting was "sometimes"; give "savepoint" or "join"/],
+    [{ lazy: 'yes' as unknown as boolean }, /lazy was "yes"; give true or false/],
     [{ turnTimeout: -1 }, /turnTimeout was -1; give a number of milliseconds/],
     [{ turnTimeout: Number.NaN }, /turnTimeout was NaN/],
-    [{ defaultIsolationLevel: 'nope' as 'serializable' }, /was nope; give one of read uncommitted/],
+    [
+      { defaultIsolationLevel: 'nope' as 'serializable' },
+      /was "nope"; give one of read uncommitted/,
+    ],
     [{ name: 5 as unknown as string }, /name was 5; give a string/],
-    [{ onHookError: 'x' as never }, /onHookError was x; give a function/],
-    [{ lasy: true } as SharedConnectionOptions, /no option "lasy"; the options are .*lazy/],
+    [{ onHookError: 'x' as never }, /onHookError was "x"; give a function/],
+    [{ lasy: true } as SharedConnectionOptions, /no option "lasy"; its options are .*lazy/],
   ]
   test.each(options)('given the options %j', async (given, says) => {
     const pool = new Pool({ connectionString: app.url })
@@ -142,7 +145,7 @@ describe('extension()', () => {
     const unknown = await failing(() => fresh().extension('shared-connection', options))
     expectRefusal(unknown, 'InvalidArgumentError', 'no option "nonsense"')
     const other = await failing(() => fresh().extension('shared-connection', { nesting: 'join' }))
-    expectRefusal(other, 'OptionsConflictError', 'nesting (was savepoint, now join)')
+    expectRefusal(other, 'OptionsConflictError', 'nesting (was "savepoint", now "join")')
   })
 
   test.each([null, 5])('given %s for options', async (options) => {
@@ -151,8 +154,14 @@ describe('extension()', () => {
   })
 
   test('given the options in place of the name, of which it prints nothing', async () => {
-    const failure = await failing(() => fresh().extension({ drizzle: app.orm } as never))
-    expectRefusal(failure, 'InvalidArgumentError', /^there is no extension a Object; there are /)
+    const failure = await failing(() =>
+      fresh().extension<'shared-connection'>({ drizzle: app.orm } as never),
+    )
+    expectRefusal(
+      failure,
+      'InvalidArgumentError',
+      /^extension\(\) was given an object, which is not the name of an extension\./,
+    )
   })
 
   test('given a subclass of Kysely, whose methods would be lost', async () => {
@@ -239,7 +248,7 @@ describe('extension()', () => {
 describe('calls', () => {
   test('shared.transaction() without a function', async () => {
     const failure = await failing(() => app.shared.transaction({} as unknown as () => void))
-    expectRefusal(failure, 'InvalidArgumentError', /given object; give it a function/)
+    expectRefusal(failure, 'InvalidArgumentError', /given an object; give it a function/)
   })
 
   test('shared.transaction() with an unknown option', async () => {
@@ -280,7 +289,7 @@ describe('calls', () => {
     expectRefusal(
       await failing(() => app.shared.afterCommit('x' as unknown as () => void)),
       'InvalidArgumentError',
-      /a hook was string; give a function/,
+      /hook was "x"; give a function/,
     )
   })
 

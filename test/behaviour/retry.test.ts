@@ -218,10 +218,10 @@ describe('retry', () => {
   })
 
   test.each([
-    [-1, 'retry.limit was -1'],
-    [Number.NaN, 'retry.limit was NaN'],
-    ['3', 'retry was string'],
-    [{ limits: 3 }, 'retry.limits was 3'],
+    [-1, 'retry was -1'],
+    [Number.NaN, 'retry was NaN'],
+    ['3', 'retry was "3"'],
+    [{ limits: 3 }, 'retry has no option "limits"'],
     [{ onRetry: 3 }, 'retry.onRetry was 3'],
     [{ delay: -1 }, 'retry.delay was -1'],
   ])('%j is refused before any SQL', async (retry, message) => {

@@ -140,7 +140,9 @@ test('side by side, some of each', async () => {
 
 test('a handle of one database is refused by the other', async () => {
   await one.orm.transaction(async (tx) => {
-    expect(() => two.shared.of(tx)).toThrow(/handle of this database/)
+    expect(() => two.shared.of(tx)).toThrow(
+      /handle of the database "two", got one of the database "one"/,
+    )
     expect((await failureOf(two.shared.within(tx, () => {}))).name).toBe('InvalidArgumentError')
     await tx.insert(notes).values({ text: 'a' })
   })

@@ -22,7 +22,7 @@ const ROOMS: readonly (readonly string[])[] = [
   ['sql'],
   ['errors.ts'],
   ['core.ts'],
-  ['brand.ts', 'outcome.ts', 'object-slot.ts', 'version.ts', 'weak-list.ts'],
+  ['brand.ts', 'outcome.ts', 'object-slot.ts', 'version.ts', 'weak-list.ts', 'wording.ts'],
 ]
 
 const MOST_FILES = 15

@@ -69,8 +69,12 @@ describe('a refusal', () => {
   })
 
   test('of options that are none says what to give', () => {
-    expect(() => settingsOf(null as never)).toThrow('the options were null; give an object')
-    expect(() => settingsOf('lazy' as never)).toThrow('the options were a string; give an object')
+    expect(() => settingsOf(null as never)).toThrow(
+      'the options of shareConnection() were null; give an object',
+    )
+    expect(() => settingsOf('lazy' as never)).toThrow(
+      'the options of shareConnection() were "lazy"; give an object',
+    )
   })
 })
 

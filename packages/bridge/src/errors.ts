@@ -20,8 +20,35 @@ export abstract class SharedConnectionError extends Error {
   }
 }
 
-/** Whether `error` is an error of the bridge, also if another installed copy of the package threw it. */
-export function isSharedConnectionError(error: unknown): error is SharedConnectionError {
+/**
+ * Whether `error` is an error of the bridge, or was caused by one: Drizzle wraps what its statements reject
+ * with. {@link sharedConnectionErrorOf} returns that error.
+ */
+export function isSharedConnectionError(
+  error: unknown,
+): error is SharedConnectionError | (Error & { readonly cause: unknown }) {
+  return sharedConnectionErrorOf(error) !== undefined
+}
+
+/**
+ * Returns the error of the bridge that `error` is, or that is the first among its causes. An error of another
+ * installed copy of the package is one, too.
+ *
+ * ```ts
+ * if (sharedConnectionErrorOf(error)?.name === 'TransactionClosedError') …
+ * ```
+ */
+export function sharedConnectionErrorOf(error: unknown): SharedConnectionError | undefined {
+  const seen = new Set<unknown>()
+  for (let at = error; isError(at) && !seen.has(at); at = at.cause) {
+    if (isOwnError(at)) return at
+    seen.add(at)
+  }
+  return undefined
+}
+
+/** Whether the error itself is one of the bridge. */
+export function isOwnError(error: unknown): error is SharedConnectionError {
   return error instanceof SharedConnectionError
 }
 
@@ -98,7 +125,7 @@ export class TransactionClosedError extends SharedConnectionError {
 
 /**
  * The transaction or savepoint was rolled back although its block succeeded. `cause` is the reason: a
- * swallowed statement error or a lost connection. It is empty after a manual ROLLBACK. Kysely's
+ * swallowed statement error, a lost connection, or a manual ROLLBACK. Kysely's
  * `isAbortedTransactionError` returns true for it.
  */
 export class TransactionAbortedError extends SharedConnectionError {
@@ -288,12 +315,4 @@ export function suppress(error: unknown, failure: unknown): void {
     const name = isError(failure) ? failure.name : typeof failure
     process.emitWarning(`an error of the cleanup could not be added to the first error: ${name}`)
   }
-}
-
-/** Describes the type of a value in a message. */
-export function kindOf(value: unknown): string {
-  if (typeof value === 'function') return 'a function'
-  if (value === null || typeof value !== 'object') return String(value)
-  const { name } = value.constructor ?? {}
-  return name === undefined || name === '' ? 'an object' : `a ${name}`
 }

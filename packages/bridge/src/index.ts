@@ -23,6 +23,7 @@ export {
   RollbackOnlyError,
   SessionKilledError,
   SharedConnectionError,
+  sharedConnectionErrorOf,
   StatementSkippedError,
   TransactionAbortedError,
   TransactionClosedError,
@@ -34,6 +35,9 @@ export {
 } from './errors.ts'
 export {
   type InstallExtension,
+  type ExtensionArguments,
+  type ExtensionName,
+  type ExtensionResult,
   type KyselyExtensions,
   registerExtension,
   type SharedConnectionExtension,
@@ -72,5 +76,14 @@ export type { FrameState, Outcome } from './outcome.ts'
 export type { HookFunction, HookOptions, Hooks } from './transaction/register-hook.ts'
 export type { BatchItem, BatchResults } from './shared/batch.ts'
 export type { RetryOptions } from './shared/retry.ts'
-export type { MaybeContext, TransactionContext } from './shared/transaction-block.ts'
-export type { MaybeOptions, Propagation, TransactionOptions } from './shared/transaction-options.ts'
+export type {
+  MaybeContext,
+  TransactionContext,
+  TransactionContextFor,
+} from './shared/transaction-block.ts'
+export type {
+  MaybeOptions,
+  Propagation,
+  TransactionOptions,
+  TransactionOptionsFor,
+} from './shared/transaction-options.ts'

@@ -12,12 +12,7 @@
  */
 // The types come through the front door: declarations that TypeScript writes for a program that
 // imports only this one can then name them.
-import type {
-  DrizzleLike,
-  KyselyExtensions,
-  SharedConnectionExtension,
-  SharedKysely,
-} from './index.ts'
+import type { DrizzleLike, ExtensionArguments, ExtensionName, ExtensionResult } from './index.ts'
 import { addKyselyMethod } from './kysely/add-method.ts'
 import { installExtension } from './shared/extension.ts'
 
@@ -29,27 +24,22 @@ declare module 'kysely' {
      * uses another pool than Drizzle, the first call on the result rejects with
      * {@link DifferentPoolError}.
      *
+     * With the name of an extension that was registered by `registerExtension()`, installs that one, and
+     * returns its result.
+     *
      * ```ts
      * const db = kysely.extension('shared-connection', { drizzle: orm })
      * ```
      *
      * @throws {@link AmbiguousDatabaseError} without `drizzle`, unless exactly one database is shared
      * @throws {@link OptionsConflictError} if the pool is shared already, with other options
-     * @throws {@link InvalidArgumentError} for anything but a Drizzle database on `pg` 8.21 or newer
+     * @throws {@link InvalidArgumentError} for anything but a Drizzle database on `pg` 8.21 or newer, and
+     *   for an extension that is not registered
      */
-    extension<O extends DrizzleLike = DrizzleLike>(
-      name: 'shared-connection',
-      options?: SharedConnectionExtension<O>,
-    ): SharedKysely<DB, O>
-    /**
-     * Installs an extension that was registered with `registerExtension`, and returns its result.
-     *
-     * @throws {@link InvalidArgumentError} if no extension of that name is registered
-     */
-    extension<Name extends keyof KyselyExtensions<DB>>(
+    extension<Name extends ExtensionName<DB>, O extends DrizzleLike = DrizzleLike>(
       name: Name,
-      ...args: KyselyExtensions<DB>[Name] extends (...args: infer A) => unknown ? A : never
-    ): KyselyExtensions<DB>[Name] extends (...args: never[]) => infer R ? R : never
+      ...args: ExtensionArguments<DB, Name, O>
+    ): ExtensionResult<DB, Name, O>
   }
 }
 

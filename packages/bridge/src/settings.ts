@@ -1,5 +1,6 @@
-import { InvalidArgumentError, OptionsConflictError, type HookError } from './errors.ts'
+import { type HookError, InvalidArgumentError, OptionsConflictError } from './errors.ts'
 import { ISOLATION_LEVELS, type IsolationLevel } from './sql/control-command.ts'
+import { inWords } from './wording.ts'
 
 /** The options of {@link shareConnection}. */
 export interface SharedConnectionOptions {
@@ -65,22 +66,32 @@ const CHECKS: { readonly [K in keyof Settings]: readonly [(value: unknown) => bo
   onHookError: [(value) => typeof value === 'function', 'a function'],
 }
 
+/** Throws for an option that `method` does not have. It may have `more` than those here. */
+export function assertKnownOptions(
+  options: object,
+  method: string,
+  more: readonly string[] = [],
+): void {
+  const known = [...more, ...Object.keys(CHECKS)]
+  for (const [key, value] of Object.entries(options)) {
+    if (value === undefined || known.includes(key)) continue
+    throw new InvalidArgumentError(
+      `${method} has no option ${inWords(key)}; its options are ${known.join(', ')}`,
+    )
+  }
+}
+
 /** Checks the options and fills in the defaults. */
 export function settingsOf(options: SharedConnectionOptions): Settings {
   if (options === null || typeof options !== 'object') {
     throw new InvalidArgumentError(
-      `the options were ${typeof options === 'object' ? 'null' : `a ${typeof options}`}; give an object, or nothing`,
+      `the options of shareConnection() were ${inWords(options)}; give an object, or leave them out`,
     )
   }
+  assertKnownOptions(options, 'shareConnection()')
   for (const [key, value] of Object.entries(options)) {
     if (value === undefined) continue
-    const check = Object.hasOwn(CHECKS, key) ? CHECKS[key as keyof Settings] : undefined
-    if (check === undefined) {
-      throw new InvalidArgumentError(
-        `there is no option ${JSON.stringify(key)}; the options are ${Object.keys(CHECKS).join(', ')}`,
-      )
-    }
-    const [isValid, wanted] = check
+    const [isValid, wanted] = CHECKS[key as keyof Settings]
     if (!isValid(value)) {
       throw new InvalidArgumentError(`the option ${key} was ${inWords(value)}; give ${wanted}`)
     }
@@ -95,15 +106,14 @@ export function settingsOf(options: SharedConnectionOptions): Settings {
   }
 }
 
-/** Describes a wrong value. An object may hold secrets, and the source of a function is long. */
-function inWords(value: unknown): string {
-  if (typeof value === 'function') return 'a function'
-  return value === null || typeof value !== 'object' ? String(value) : 'an object'
+/** The name of a database in a message. */
+export function nameOf({ name }: Settings): string {
+  return name === undefined ? 'a database without a name' : `the database ${JSON.stringify(name)}`
 }
 
 /** The value of an option, as its user knows it. */
 function shown(settings: Settings, key: keyof Settings): string {
-  return String(key === 'lazy' ? Boolean(settings.lazy) : settings[key])
+  return inWords(key === 'lazy' ? Boolean(settings.lazy) : settings[key])
 }
 
 /** Throws if an option differs from that with which the pool was adopted. Omitted options and functions are ignored. */

@@ -14,6 +14,7 @@ import { VERSION } from '../version.ts'
 import { WeakList } from '../weak-list.ts'
 import { assertUsable, isClient, isPool, notPg } from './pg-objects.ts'
 import { methodsOfClient, methodsOfPool, takeClient } from './pool-methods.ts'
+import { countOf } from '../wording.ts'
 import { replace } from './replace.ts'
 
 /** An adopted pool or client. All copies of the package that share it have it in common. */
@@ -58,7 +59,7 @@ export class Adoption {
     if (database.isDisposed) return
     if (database.inUse > 0) {
       throw new DisposeError(
-        `${database.inUse} connections are in use. Dispose when all transactions have ended and all clients are given back`,
+        `${countOf(database.inUse, 'connection')} in use. Dispose when all transactions have ended and all clients are given back`,
       )
     }
     this.#restore()

@@ -1,5 +1,6 @@
-import { InvalidArgumentError, kindOf } from '../errors.ts'
+import { InvalidArgumentError } from '../errors.ts'
 import type { PgClient, PgPool } from '../protocol/pg.ts'
+import { kindOf } from '../wording.ts'
 
 export function isPool(value: unknown): value is PgPool {
   return has(value, 'query', 'connect', 'end') && 'totalCount' in value
@@ -33,8 +34,8 @@ export function assertUsable(pool: PgPool): void {
 /** The error for a value that is neither a pool nor a client of `pg`. */
 export function notPg(value: unknown): InvalidArgumentError {
   const isNative = has(value, 'query') && value.constructor.name.includes('Native')
-  const given =
-    isNative || 'Client' in (value as object) ? 'pg.native, or a pg before 8.21' : kindOf(value)
+  const isPoolOfOther = typeof value === 'object' && value !== null && 'Client' in value
+  const given = isNative || isPoolOfOther ? 'pg.native, or a pg before 8.21' : kindOf(value)
   return new InvalidArgumentError(
     `expected a Pool or Client of pg 8.21 or newer under Drizzle, got ${given}. ` +
       'Make the Drizzle database with drizzle(url) or drizzle({ client: new pg.Pool(…) }) of drizzle-orm/node-postgres',

@@ -4,8 +4,10 @@ import { LeaseRequest } from '../database/lease-request.ts'
 import { lentConnection } from '../database/with-client.ts'
 import { InvalidArgumentError } from '../errors.ts'
 import type { PgClient, PgPool } from '../protocol/pg.ts'
-import { currentScope } from '../transaction/scope.ts'
+import { callSiteHere } from '../transaction/call-site.ts'
+import { currentScope, enclosingTransactions } from '../transaction/scope.ts'
 import { dispatch } from '../database/query-call.ts'
+import { endInside } from './end-inside.ts'
 import { clientOfConnection, clientOfLease } from './lent-client.ts'
 
 type ConnectCallback = (error: unknown, client?: PgClient, release?: PgClient['release']) => void
@@ -15,7 +17,7 @@ type ConnectCallback = (error: unknown, client?: PgClient, release?: PgClient['r
  * they do what the pool's own did.
  */
 export function methodsOfPool(pool: PgPool, database: Database): Record<string, unknown> {
-  const { query, connect } = pool
+  const { query, connect, end } = pool
   return {
     query: (...args: unknown[]) => {
       // pg-pool itself refuses a call without a query
@@ -27,6 +29,14 @@ export function methodsOfPool(pool: PgPool, database: Database): Record<string, 
       if (database.isDisposed) return connect.call(pool, callback)
       const answer = takeClient(database)
       return callback === undefined ? answer : tellCallback(answer, callback)
+    },
+    end: (callback?: () => void) => {
+      const scope = database.isDisposed ? undefined : currentScope()
+      const roots = scope === undefined ? [] : [...enclosingTransactions(scope, database)]
+      const root = roots.find(({ ended }) => !ended)
+      const ending = end.call(pool, callback)
+      if (root === undefined || callback !== undefined) return ending
+      return endInside(ending, root, database.settings.turnTimeout, callSiteHere())
     },
   }
 }

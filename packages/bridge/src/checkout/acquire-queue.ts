@@ -135,9 +135,13 @@ function exhausted(
   callSite: CallSite,
 ): PoolExhaustedError {
   const holders = [...waiting].map((root) => linesOf(root.callSite))
+  const held =
+    capacity === 1
+      ? 'the only client of the pool is held by a transaction, which waits for one more. '
+      : `all ${capacity} clients of the pool are held by transactions, and each of these waits for one more. `
   return new PoolExhaustedError(
-    `all ${capacity} clients of the pool are held by transactions, and each of these waits for one more. ` +
+    held +
       'Make the pool larger, or ask for the second client outside of the first transaction. ' +
-      `The client was asked for\n${linesOf(callSite)}\nand those that hold all of them began\n${holders.join('\nand\n')}`,
+      `The client was asked for\n${linesOf(callSite)}\nand ${capacity === 1 ? 'the transaction' : 'those that hold all of them'} began\n${holders.join('\nand\n')}`,
   )
 }

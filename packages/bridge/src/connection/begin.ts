@@ -48,9 +48,9 @@ export async function beginSavepoint(
 ): Promise<Frame> {
   const { stack, settings } = session
   const inside = stack.innermostOf(parent)
-  assertNotAborted(inside)
+  assertNotAborted(inside, options.callSite)
   const modes = options.modes ?? {}
-  const narrow = narrowing(modes, inside, settings.defaultIsolationLevel)
+  const narrow = narrowing(modes, inside, settings.defaultIsolationLevel, options.callSite)
   // A callback API numbers its own handles only, whatever the other layer has opened: the depth decides.
   const asked = options.scoped ? undefined : options.name
   const name = asked ?? stack.freeName(`sp${inside.depth}`)

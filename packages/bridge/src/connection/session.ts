@@ -15,7 +15,7 @@ import {
   type QueryResult,
 } from '../protocol/pg.ts'
 import type { Settings } from '../settings.ts'
-import { notSent } from '../transaction/frame-errors.ts'
+import { notSent, placeOf } from '../transaction/frame-errors.ts'
 import type { Frame } from '../transaction/frame.ts'
 import { isUnder, type Scope, mayWork } from '../transaction/scope.ts'
 import { TransactionStack } from '../transaction/stack.ts'
@@ -92,7 +92,7 @@ export class Session implements DispatcherObserver {
     const closed = frame && this.closedError(frame, scope)
     if (closed !== undefined) return Promise.reject(closed)
     if (this.clientScope !== undefined && scope !== undefined && isUnder(scope, this.clientScope)) {
-      return Promise.reject(withClientError())
+      return Promise.reject(withClientError(frame))
     }
     const isNamed = statement.name !== undefined
     if (isNamed) this.names.own(statement)
@@ -209,7 +209,7 @@ export class Session implements DispatcherObserver {
     }
     if (statement !== undefined && result !== undefined) this.names.hasAnswered(statement, result)
     if (frame?.ended) return undefined
-    const drift = findDrift(this.client, this.stack, this.dispatcher.queue)
+    const drift = findDrift(this.client, this.stack, this.dispatcher.queue, statement)
     if (drift !== undefined) this.#endUnknown(drift)
     return drift
   }
@@ -278,9 +278,9 @@ export class Session implements DispatcherObserver {
 }
 
 /** The error for a statement that would wait for the code which sends it. */
-function withClientError(): ControlStatementError {
+function withClientError(frame: Frame | undefined): ControlStatementError {
   return new ControlStatementError(
     'a statement was sent inside withClient(), which holds the connection until it ends, so it would wait for ever. ' +
-      'Use the client that withClient() gives. Nothing was sent',
+      `Use the client that withClient() gives. Nothing was sent${frame === undefined ? '' : `. ${placeOf(frame)}`}`,
   )
 }

@@ -1,10 +1,4 @@
-import {
-  ClientReleasedError,
-  DisposeError,
-  HookError,
-  isSharedConnectionError,
-  Rollback,
-} from '../errors.ts'
+import { ClientReleasedError, HookError, isOwnError, Rollback } from '../errors.ts'
 import { isHeard } from '../instrumentation/channels.ts'
 import type { Frame } from '../transaction/frame.ts'
 import {
@@ -15,6 +9,7 @@ import {
   runIn,
 } from '../transaction/scope.ts'
 import { connectionOf } from '../connection/connection.ts'
+import { disposedError } from './disposed-error.ts'
 import { control } from './layer-control.ts'
 import { AcquireQueue } from '../checkout/acquire-queue.ts'
 import { Lease, type LeaseOptions } from './lease.ts'
@@ -71,7 +66,9 @@ export class Database {
     scope: Scope | undefined,
   ): Promise<QueryResult> {
     if (lease?.kind === 'plain' && lease.isReleased) {
-      const message = 'the client was released, and may be in the hands of others. Nothing was sent'
+      const message =
+        'the client was released, and others may use it now. ' +
+        'Take another with pool.connect(), and release it after its last statement. Nothing was sent'
       return Promise.reject(new ClientReleasedError(message))
     }
     // Waits behind a manual COMMIT or RELEASE that nobody awaits, except in a block that these wait for.
@@ -92,7 +89,7 @@ export class Database {
 
   /** Takes a connection for code in the scope `caller`: that of the transaction around, or a free one. */
   async acquireLease(options: LeaseOptions, caller: Scope | undefined): Promise<Lease> {
-    if (this.isDisposed) throw new DisposeError('this shared connection was disposed of')
+    if (this.isDisposed) throw disposedError(this.settings)
     const { on } = options
     const joins = options.joins ?? this.settings.nesting === 'join'
     const parent = options.parent === undefined ? ambientFrame(caller, this) : options.parent
@@ -185,6 +182,6 @@ export class Database {
 /** Removes the wrapper of a layer from an error of the bridge about the block itself. */
 function unwrap(error: unknown, lease: Lease): unknown {
   const { controlError } = lease
-  if (controlError === undefined || isSharedConnectionError(error)) return error
+  if (controlError === undefined || isOwnError(error)) return error
   return (error as { cause?: unknown } | undefined)?.cause === controlError ? controlError : error
 }

@@ -6,6 +6,7 @@ import {
   describe,
   notSent,
   outcomeUnknownError,
+  placeOf,
 } from '../transaction/frame-errors.ts'
 import type { Frame } from '../transaction/frame.ts'
 import { narrowing } from '../transaction/modes.ts'
@@ -70,10 +71,12 @@ export async function rollback(lease: Lease): Promise<QueryResult> {
 /** Lets a block work in the frame that is open, instead of opening one. */
 function join(lease: Lease, parent: Frame, modes: TransactionModes): void {
   const { connection, scope } = lease
-  const narrow = narrowing(modes, parent, connection.settings.defaultIsolationLevel)
+  const { callSite } = lease
+  const narrow = narrowing(modes, parent, connection.settings.defaultIsolationLevel, callSite)
   if (narrow !== undefined) {
     throw new TransactionOptionError(
-      `asked for ${narrow} in a block that joins ${describe(parent)}, which may write. Only a savepoint can be narrowed`,
+      `asked for ${narrow} in a block that joins ${describe(parent)}, which may write. ` +
+        `Only a savepoint can be narrowed: use propagation "nested". ${placeOf(parent, callSite)}`,
     )
   }
   const closed = connection.closedError(parent, scope?.parent)

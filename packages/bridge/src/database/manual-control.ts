@@ -8,7 +8,7 @@ import type { Connection } from '../connection/connection.ts'
 import { whenEnded } from '../connection/run-hooks.ts'
 import type { Lease } from './lease.ts'
 import { acknowledged, type QueryResult } from '../protocol/pg.ts'
-import { notOwnedError, snapshotInside } from './control-errors.ts'
+import { notOwnedError, rolledBackManually, snapshotInside } from './control-errors.ts'
 import type { Statement } from '../wire/statement.ts'
 
 /** A control command with its sender and its place. */
@@ -120,7 +120,11 @@ function endManually(
     return refuse(closedError(root, 'ROLLBACK was not sent'))
   }
   // The block that holds the transaction will find it rolled back.
-  return transactions.rollback(root, statement.layer)
+  const reason = rolledBackManually(statement, root)
+  return transactions.rollback(root, statement.layer).then((result) => {
+    root.failure ??= reason
+    return result
+  })
 }
 
 /** The modes belong to the mark that the command is sent in, and end with it. */

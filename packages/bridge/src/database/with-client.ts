@@ -5,6 +5,8 @@ import { currentScope, Scope, runIn } from '../transaction/scope.ts'
 import { ObservedQuery, leftStream } from '../protocol/observed-query.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Database } from './database.ts'
+import { TransactionDriftError } from '../errors.ts'
+import { rejectWithCallerStack } from '../wire/caller-stack.ts'
 import { whenIdle } from '../wire/idle.ts'
 import type { PgClient } from '../protocol/pg.ts'
 
@@ -54,6 +56,10 @@ export async function withClient<T>(
     // The dispatcher treats a rejection with `undefined` as a success.
     if (thrown !== undefined) throw thrown.reason
     return value
+  } catch (error) {
+    // found by the status byte, far from the call that the user has to mend
+    if (error instanceof TransactionDriftError) return await rejectWithCallerStack(error)
+    throw error
   } finally {
     await lease.release()
   }

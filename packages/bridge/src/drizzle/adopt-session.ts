@@ -1,5 +1,5 @@
 import { NodePgTransaction } from 'drizzle-orm/node-postgres'
-import { InvalidArgumentError, kindOf } from '../errors.ts'
+import { InvalidArgumentError } from '../errors.ts'
 
 import { dispatch } from '../database/query-call.ts'
 import type { Database } from '../database/database.ts'
@@ -12,6 +12,7 @@ import { callSiteAbove } from '../transaction/call-site.ts'
 import { currentScope } from '../transaction/scope.ts'
 import { adoptCache, cacheForLease } from './cache.ts'
 import type { Internals, Session, Tx } from './types.ts'
+import { kindOf } from '../wording.ts'
 
 const ENTITY_KIND = Symbol.for('drizzle:entityKind')
 
@@ -75,6 +76,11 @@ export function sessionOf(orm: unknown): Session {
         'Make it with drizzle(…) of drizzle-orm/node-postgres',
     )
   }
+  if (!('$client' in (orm as object))) {
+    throw new InvalidArgumentError(
+      `expected a Drizzle database, got ${kindOf(orm)}, which is a transaction or a part of one. Give the database that it is made from`,
+    )
+  }
   return session
 }
 
@@ -121,7 +127,7 @@ function nesting(tx: Tx, database: Database, lease: Lease): Tx {
   tx.transaction = nest
   async function nest(fn: (tx: Tx) => unknown, config?: TransactionModes): Promise<unknown> {
     // Drizzle itself ignores the options of a nested call
-    if (config !== undefined) checkModes(config)
+    if (config !== undefined && config !== null) checkModes(config)
     const callSite = callSiteAbove(1)
     const options = leaseOptions(database, lease, { modes: config, callSite })
     return runBlock(database, fn, options, (inner, body) => {

@@ -6,11 +6,13 @@ import {
   PostgresDialect,
   type PostgresDialectConfig,
 } from 'kysely'
-import { InvalidArgumentError, kindOf } from '../errors.ts'
+import { InvalidArgumentError } from '../errors.ts'
 import type { PgPool } from '../protocol/pg.ts'
+import { nameOf } from '../settings.ts'
 import { SharedExecutor } from './executor.ts'
 import { type Bridge, bridgeOf, shareKysely } from './shared-kysely.ts'
 import type { ExtendedKysely } from './types.ts'
+import { inWords, kindOf } from '../wording.ts'
 
 /** The options of `shared.kysely()`: those of Kysely and of its PostgreSQL dialect, but for the pool. */
 export type KyselyOptions = Omit<KyselyConfig, 'dialect'> & Omit<PostgresDialectConfig, 'pool'>
@@ -41,6 +43,7 @@ export function makeKysely<DB, Shared>(
   pool: Pick<PgPool, 'connect' | 'end' | 'options'>,
   options: KyselyOptions = {},
 ): ExtendedKysely<DB, Shared> {
+  assertOptions(options)
   const { log, plugins, ...dialect } = options
   return extendKysely(
     new Kysely<DB>({
@@ -55,10 +58,24 @@ export function makeKysely<DB, Shared>(
   )
 }
 
+function assertOptions(options: object): void {
+  if (options === null || typeof options !== 'object') {
+    throw new InvalidArgumentError(
+      `the options of shared.kysely() were ${inWords(options)}; give an object, or leave them out`,
+    )
+  }
+  const given = ['dialect', 'pool'].find((key) => key in options)
+  if (given === undefined) return
+  throw new InvalidArgumentError(
+    `shared.kysely() was given a ${given}, but its connections are those of the Drizzle database. Leave it out`,
+  )
+}
+
 function assertExtensible(db: unknown, known: Bridge | undefined): void {
   if (known !== undefined) {
     throw new InvalidArgumentError(
-      'this Kysely database shares the connection of another Drizzle database already. Extend one that was made for this one',
+      `this Kysely database shares the connection of another Drizzle database already: that of ${nameOf(known.database.settings)}. ` +
+        'Extend a Kysely database that was made with new PostgresDialect({ pool: orm.$client }) for this one',
     )
   }
   if (!(db instanceof Kysely)) {

@@ -1,8 +1,10 @@
 import type { ConnectionProvider, DatabaseConnection, QueryExecutor } from 'kysely'
 import type { Database } from '../database/database.ts'
+import { disposedError } from '../database/disposed-error.ts'
 import type { Lease } from '../database/lease.ts'
 import { LeaseRequest } from '../database/lease-request.ts'
 import { DifferentPoolError } from '../errors.ts'
+import { nameOf } from '../settings.ts'
 import type { CallSite } from '../transaction/call-site.ts'
 import { currentScope, type Scope } from '../transaction/scope.ts'
 import { leasedConnection } from './leased-connection.ts'
@@ -43,6 +45,7 @@ export class PoolProvider implements ConnectionProvider {
   }
 
   provideConnection<T>(consumer: Consumer<T>, ...rest: never[]): Promise<T> {
+    if (this.#database.isDisposed) return Promise.reject(disposedError(this.#database.settings))
     const scope = currentScope()
     const pending = pendingRequest(scope, this.#database)
     const request = pending ?? new LeaseRequest({ layer: 'kysely', callSite: this.#callSite })
@@ -74,6 +77,7 @@ class StatementProvider implements ConnectionProvider {
   }
 
   provideConnection<T>(consumer: Consumer<T>, ...rest: never[]): Promise<T> {
+    if (this.#database.isDisposed) return Promise.reject(disposedError(this.#database.settings))
     const request = LeaseRequest.forStatement(this.#handle)
     const provide = (): Promise<T> =>
       this.#userExecutor.provideConnection(
@@ -99,9 +103,8 @@ export function pendingRequest(
 /** The driver has a connection now. If the request got none, the driver has another pool. */
 function assertConnected(request: LeaseRequest, database: Database): void {
   if (request.connection !== undefined) return
-  const { name } = database.settings
   throw new DifferentPoolError(
-    `this Kysely database takes its connections from another pool than the Drizzle database${name === undefined ? '' : ` "${name}"`} that it was to share with. ` +
+    `this Kysely database takes its connections from another pool than the Drizzle database that it was to share with (${nameOf(database.settings)}). ` +
       'Make it with new PostgresDialect({ pool: orm.$client }), or let shared.kysely() make it. Nothing was sent',
   )
 }

@@ -115,7 +115,7 @@ export interface PgPool {
   readonly ended: boolean
   connect(callback?: unknown): Promise<PgClient> | void
   query(config: unknown, values?: unknown, callback?: unknown): Promise<QueryResult> | void
-  end(): Promise<void>
+  end(callback?: () => void): Promise<void>
 }
 
 /** Whether it is an ErrorResponse of the server, and no error of `pg` or the bridge. */

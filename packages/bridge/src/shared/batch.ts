@@ -1,7 +1,6 @@
 import {
   BatchResultError,
   InvalidArgumentError,
-  kindOf,
   StatementSkippedError,
   suppress,
   TransactionOutcomeUnknownError,
@@ -14,6 +13,7 @@ import { currentScope } from '../transaction/scope.ts'
 import type { Frame } from '../transaction/frame.ts'
 import type { BatchCollector } from '../wire/batch-collector.ts'
 import { callSiteAbove } from '../transaction/call-site.ts'
+import { kindOf } from '../wording.ts'
 
 /** A statement that is not sent yet: a query builder of Drizzle or Kysely. */
 export interface BatchItem {
@@ -33,7 +33,7 @@ export async function runBatch(
 ): Promise<unknown[]> {
   if (!Array.isArray(items)) {
     throw new InvalidArgumentError(
-      `batch() was given ${kindOf(items)}; give it an array of builders`,
+      `shared.batch() was given ${kindOf(items)}; give it an array of builders`,
     )
   }
   items.forEach((item: Partial<BatchItem> | null | undefined, index) => {

@@ -1,8 +1,9 @@
 import { inCore } from '../core.ts'
 import type { DrizzleLike } from '../drizzle/types.ts'
-import { InvalidArgumentError, kindOf } from '../errors.ts'
+import { InvalidArgumentError } from '../errors.ts'
 import type { Kysely } from '../kysely/types.ts'
 import type { SharedConnectionOptions } from '../settings.ts'
+import { inWords, kindOf } from '../wording.ts'
 import type { SharedKysely } from './shared-connection.ts'
 import { shareWithKysely } from './shared-pool.ts'
 
@@ -23,6 +24,27 @@ export interface SharedConnectionExtension<O extends DrizzleLike> extends Shared
  */
 // eslint-disable-next-line typescript/no-unused-vars -- DB is for those who merge into it
 export interface KyselyExtensions<DB> {}
+
+/** The names of the extensions whose types are known. */
+export type ExtensionName<DB> = 'shared-connection' | keyof KyselyExtensions<DB>
+
+/** The arguments of `db.extension(name, …)` behind the name. */
+export type ExtensionArguments<DB, Name, O extends DrizzleLike> = Name extends 'shared-connection'
+  ? [options?: SharedConnectionExtension<O>]
+  : Name extends keyof KyselyExtensions<DB>
+    ? KyselyExtensions<DB>[Name] extends (...args: infer A) => unknown
+      ? A
+      : never
+    : never
+
+/** The result of `db.extension(name, …)`. */
+export type ExtensionResult<DB, Name, O extends DrizzleLike> = Name extends 'shared-connection'
+  ? SharedKysely<DB, O>
+  : Name extends keyof KyselyExtensions<DB>
+    ? KyselyExtensions<DB>[Name] extends (...args: never[]) => infer R
+      ? R
+      : never
+    : never
 
 /**
  * Installs an extension. It is called with the database and the further arguments of `extension()`, and
@@ -47,13 +69,13 @@ const extensions = inCore('extensions', () => new Map<string, InstallExtension>(
 export function registerExtension(name: string, install: InstallExtension): void {
   if (typeof name !== 'string' || typeof install !== 'function') {
     throw new InvalidArgumentError(
-      `registerExtension() was given ${typeof name} and ${typeof install}; give a name and a function`,
+      `registerExtension() was given ${inWords(name)} and ${kindOf(install)}; give a name and a function`,
     )
   }
   const known = own.get(name)
   if (known !== undefined && known !== install) {
     throw new InvalidArgumentError(
-      `an extension ${JSON.stringify(name)} is registered already. Choose another name`,
+      `an extension ${JSON.stringify(name)} is registered already, with another function. Choose another name`,
     )
   }
   own.set(name, install)
@@ -66,8 +88,8 @@ export function installExtension(db: Kysely<never>, args: readonly unknown[]): u
   const install = own.get(name as string) ?? extensions.get(name as string)
   if (install !== undefined) return install(db, ...(rest as never[]))
   throw new InvalidArgumentError(
-    // anything but a name may hold secrets
-    `there is no extension ${typeof name === 'string' ? JSON.stringify(name) : kindOf(name)}; there are ${[...extensions.keys()].join(', ')}`,
+    `extension() was given ${inWords(name)}, which is not the name of an extension. ` +
+      `Give one of ${[...extensions.keys()].map(inWords).join(', ')}, or register yours with registerExtension()`,
   )
 }
 

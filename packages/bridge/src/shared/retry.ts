@@ -1,6 +1,7 @@
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import { HookError, InvalidArgumentError, isError, suppress } from '../errors.ts'
 import type { Frame } from '../transaction/frame.ts'
+import { inWords } from '../wording.ts'
 
 /** The options for retries after a serialization failure (40001) or a deadlock (40P01). */
 export interface RetryOptions {
@@ -28,21 +29,28 @@ const NUMBERS = { limit: 5, delay: 20, maxDelay: 1_000 }
 /** Checks the option `retry` and fills in the defaults. */
 export function retryOf(given: number | RetryOptions): Retry {
   const options = typeof given === 'number' ? { limit: given } : given
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+  const isNoAmount = typeof given === 'number' && !isAmount(given)
+  if (isNoAmount || typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new InvalidArgumentError(
-      `retry was ${typeof given}; give a number of repetitions, or { limit, delay, maxDelay, onRetry }`,
+      `retry was ${inWords(given)}; give a number of repetitions from 0, or { limit, delay, maxDelay, onRetry }`,
     )
   }
   for (const [key, value] of Object.entries(options)) {
     if (key === 'onRetry' && (value === undefined || typeof value === 'function')) continue
-    const isNumber = typeof value === 'number' && value >= 0 && value < 2 ** 31
-    if (Object.hasOwn(NUMBERS, key) && (value === undefined || isNumber)) continue
+    const isOption = Object.hasOwn(NUMBERS, key)
+    if (isOption && (value === undefined || isAmount(value))) continue
     throw new InvalidArgumentError(
-      `retry.${key} was ${String(value)}; give limit, delay and maxDelay as numbers from 0 (the latter two in milliseconds), and onRetry as a function`,
+      isOption || key === 'onRetry'
+        ? `retry.${key} was ${inWords(value)}; give ${isOption ? 'a number from 0 to 2,147,483,647' : 'a function'}`
+        : `retry has no option ${inWords(key)}; its options are limit, delay, maxDelay and onRetry`,
     )
   }
   const { limit = NUMBERS.limit, delay = NUMBERS.delay, maxDelay = NUMBERS.maxDelay } = options
   return { limit, delay, maxDelay, ...(options.onRetry && { onRetry: options.onRetry }) }
+}
+
+function isAmount(value: unknown): boolean {
+  return typeof value === 'number' && value >= 0 && value < 2 ** 31
 }
 
 /** One attempt at a transaction. It calls `onOpen` with the frame that it has opened. */

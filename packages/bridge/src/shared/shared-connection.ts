@@ -8,8 +8,8 @@ import type {
 import type { Hooks } from '../transaction/register-hook.ts'
 import type { TransactionFrame, TransactionState } from './frame-view.ts'
 import type { BatchItem, BatchResults } from './batch.ts'
-import type { MaybeContext, TransactionContext } from './transaction-block.ts'
-import type { MaybeOptions, TransactionOptions } from './transaction-options.ts'
+import type { TransactionContextFor } from './transaction-block.ts'
+import type { Propagation, TransactionOptionsFor } from './transaction-options.ts'
 
 /** A Kysely database on the connection that a Drizzle database uses. */
 export type SharedKysely<DB, O extends DrizzleLike = DrizzleLike> = ExtendedKysely<
@@ -53,7 +53,8 @@ export interface SharedConnection<O extends DrizzleLike = DrizzleLike, DB = unkn
    * Runs `fn` in a transaction that both layers can use: BEGIN and COMMIT, or SAVEPOINT and RELEASE
    * inside an open transaction (see `propagation`). Rolls back if `fn` rejects, and rejects with its
    * error. If `fn` throws {@link Rollback}, it rolls back and resolves with the value of that. On
-   * `db.shared`, `trx` has the types of the tables of `db`.
+   * `db.shared`, `trx` has the types of the tables of `db`. With a propagation that may result in no
+   * transaction, `tx` and `trx` are the databases themselves where there is none.
    *
    * ```ts
    * await shared.transaction(async ({ tx, trx }) => {                 // BEGIN
@@ -71,21 +72,10 @@ export interface SharedConnection<O extends DrizzleLike = DrizzleLike, DB = unkn
    * @throws {@link TransactionOutcomeUnknownError} if the connection was lost during COMMIT
    * @throws {@link HookError} if hooks failed; its `outcome` is that of the transaction
    */
-  transaction<T>(
+  transaction<T, P extends Propagation = 'nested'>(
     this: void,
-    fn: (context: TransactionContext<O, DB, SharedConnection<O, DB>>) => Promise<T> | T,
-    options?: TransactionOptions,
-  ): Promise<T>
-  /**
-   * Runs `fn` with a propagation that may result in no transaction. Without one, `tx` and `trx` are the
-   * databases themselves.
-   *
-   * @throws {@link PropagationError} if `never` does not allow the call, before any SQL
-   */
-  transaction<T>(
-    this: void,
-    fn: (context: MaybeContext<O, DB, SharedConnection<O, DB>>) => Promise<T> | T,
-    options: MaybeOptions,
+    fn: (context: TransactionContextFor<P, O, DB, SharedConnection<O, DB>>) => Promise<T> | T,
+    options?: TransactionOptionsFor<P>,
   ): Promise<T>
   /**
    * Sends query builders of Drizzle and Kysely as one transaction: BEGIN, the statements and COMMIT take

@@ -1,7 +1,7 @@
 import { connectionOf } from '../connection/connection.ts'
 import { adoptSession, drizzleForLease, sessionOf } from '../drizzle/adopt-session.ts'
 import type { DrizzleLike } from '../drizzle/types.ts'
-import { AmbiguousDatabaseError, InvalidArgumentError, kindOf } from '../errors.ts'
+import { AmbiguousDatabaseError, InvalidArgumentError } from '../errors.ts'
 import { closedError } from '../transaction/frame-errors.ts'
 import { extendKysely, type KyselyOptions, makeKysely } from '../kysely/extend.ts'
 import { kyselyForLease } from '../kysely/for-lease.ts'
@@ -10,16 +10,18 @@ import type { ExtendedKysely, Kysely } from '../kysely/types.ts'
 import { type Adoption, adopted, adoptPool } from '../adoption/adopt-pool.ts'
 import { frameOfHandle, type HandleBinding, handleBindingOf } from '../database/handles.ts'
 import type { Lease } from '../database/lease.ts'
-import type { SharedConnectionOptions } from '../settings.ts'
+import { assertKnownOptions, nameOf, type SharedConnectionOptions } from '../settings.ts'
 import { withClient } from '../database/with-client.ts'
 import type { Frame } from '../transaction/frame.ts'
 import type { Hooks } from '../transaction/register-hook.ts'
+import { assertFunction } from './assert-function.ts'
 import { type BatchItem, runBatch } from './batch.ts'
 import { hooksOn, stateOf, viewOf } from './frame-view.ts'
 import { contextOfLease, type HandleMaker } from './lease-context.ts'
 import type { SharedConnection, SharedKysely } from './shared-connection.ts'
 import { runTransaction } from './transaction-block.ts'
 import type { MaybeOptions, TransactionOptions } from './transaction-options.ts'
+import { inWords, kindOf } from '../wording.ts'
 
 /** The state of the bridge for one adopted pool. */
 class SharedPool {
@@ -62,9 +64,12 @@ class SharedPool {
 
   #bindingOf(handle: unknown): HandleBinding {
     const held = handleBindingOf(handle)
-    if (held?.database === this.adoption.database) return held
+    const { database } = this.adoption
+    if (held?.database === database) return held
+    const given = held === undefined ? kindOf(handle) : `one of ${nameOf(held.database.settings)}`
     throw new InvalidArgumentError(
-      `expected a transaction handle of this database (tx or trx), got ${kindOf(handle)}`,
+      `expected a transaction handle of ${nameOf(database.settings)}, got ${given}. ` +
+        'Give the tx or trx of a transaction of the same shared connection',
     )
   }
 
@@ -89,8 +94,8 @@ class SharedPool {
   }
 
   #drizzleFor(handle: object): unknown {
-    if (bridgeOf(handle) === undefined && handleBindingOf(handle)) return handle
-    return this.#handles.drizzle(this.#bindingOf(handle).lease)
+    const { lease } = this.#bindingOf(handle)
+    return bridgeOf(handle) === undefined ? handle : this.#handles.drizzle(lease)
   }
 
   #kyselyFor(handle: object, db: object = this.#defaultKysely()): unknown {
@@ -98,7 +103,8 @@ class SharedPool {
     const bridge = bridgeOf(db)
     if (bridge?.database !== this.bridge.database) {
       throw new InvalidArgumentError(
-        `kyselyFor() was given ${kindOf(db)} that does not share this connection. Extend it first: db.extension("shared-connection")`,
+        `kyselyFor() was given ${kindOf(db)} that does not share the connection of ${nameOf(this.adoption.database.settings)}. ` +
+          'Extend it first: db.extension("shared-connection", { drizzle: orm })',
       )
     }
     // another copy of the package may have another Kysely
@@ -140,6 +146,7 @@ class SharedPool {
         runTransaction(database, (lease) => shared.#contextOf(lease) as never, fn, options),
       batch: (items: readonly BatchItem[]) => runBatch(database, items),
       within: async (handle: object, fn: () => unknown) => {
+        assertFunction(fn, 'shared.within()')
         const { lease } = shared.#bindingOf(handle)
         const frame = lease.frame ?? shared.#frameOf(handle)
         if (frame.ended) throw closedError(frame, 'within() has nothing to run in')
@@ -148,9 +155,14 @@ class SharedPool {
       of: (handle: object) => viewOf(shared.#frameOf(handle)),
       drizzleFor: (handle: object) => shared.#drizzleFor(handle),
       kyselyFor: (handle: object, db?: object) => shared.#kyselyFor(handle, db),
-      outside: (fn: () => unknown) => database.outside(async () => fn()),
-      withClient: (fn: (client: never) => unknown) =>
-        withClient(database, (client) => fn(client as never)),
+      outside: async (fn: () => unknown) => {
+        assertFunction(fn, 'shared.outside()')
+        return database.outside(async () => fn())
+      },
+      withClient: async (fn: (client: never) => unknown) => {
+        assertFunction(fn, 'shared.withClient()')
+        return withClient(database, (client) => fn(client as never))
+      },
       dispose: () => shared.adoption.dispose(),
     } as unknown as SharedConnection
   }
@@ -186,9 +198,10 @@ export function shareWithKysely<DB, O extends DrizzleLike>(
 ): SharedKysely<DB, O> {
   if (options === null || typeof options !== 'object') {
     throw new InvalidArgumentError(
-      `the options of extension() were ${kindOf(options)}; give { drizzle: orm }, or nothing`,
+      `the options of extension() were ${inWords(options)}; give { drizzle: orm }, or leave them out`,
     )
   }
+  assertKnownOptions(options, 'extension()', ['drizzle'])
   const { drizzle, ...rest } = options
   const pool = poolFor(drizzle ?? (theOnlyAdoption().orm as DrizzleLike), rest)
   return pool.extend(db) as unknown as SharedKysely<DB, O>

@@ -1,12 +1,6 @@
 import type { DrizzleLike, DrizzleTransaction } from '../drizzle/types.ts'
-import {
-  InvalidArgumentError,
-  isError,
-  PropagationError,
-  Rollback,
-  TransactionOptionError,
-} from '../errors.ts'
-import { describe } from '../transaction/frame-errors.ts'
+import { isError, PropagationError, Rollback, TransactionOptionError } from '../errors.ts'
+import { describe, placeOf } from '../transaction/frame-errors.ts'
 import type { TransactionFrame } from './frame-view.ts'
 import type { ExtendedKysely, SharedTransaction } from '../kysely/types.ts'
 import { cancelFrame, cancelJoined } from '../connection/cancel-frame.ts'
@@ -20,6 +14,7 @@ import type { Frame } from '../transaction/frame.ts'
 import { type CallSite, callSiteAbove } from '../transaction/call-site.ts'
 import { currentScope } from '../transaction/scope.ts'
 import { AbortScope } from './abort-scope.ts'
+import { assertFunction } from './assert-function.ts'
 import { retrying } from './retry.ts'
 import {
   type MaybeOptions,
@@ -50,6 +45,13 @@ export interface MaybeContext<O extends DrizzleLike, DB, Shared> {
   readonly frame: TransactionFrame | undefined
 }
 
+/** The argument of the callback of `shared.transaction()` for a propagation. */
+export type TransactionContextFor<P extends Propagation, O extends DrizzleLike, DB, Shared> = [
+  P,
+] extends [NonNullable<TransactionOptions['propagation']>]
+  ? TransactionContext<O, DB, Shared>
+  : MaybeContext<O, DB, Shared>
+
 /** Makes the argument of the callback, for a lease or for no transaction. */
 export type ContextOf<C> = (lease: Lease | undefined) => C
 
@@ -60,9 +62,7 @@ export async function runTransaction<T, C>(
   fn: (context: C) => Promise<T> | T,
   given?: TransactionOptions | MaybeOptions,
 ): Promise<T> {
-  if (typeof fn !== 'function') {
-    throw new InvalidArgumentError(`transaction() was given ${typeof fn}; give it a function`)
-  }
+  assertFunction(fn, 'shared.transaction()')
   const { ambient } = database
   const { propagation, modes, signal, timeout, retry } = optionsOf(given)
   assertAllowed(propagation, ambient)
@@ -109,11 +109,16 @@ function leaseOptions(
 function assertAllowed(propagation: Propagation, ambient: Frame | undefined): void {
   if (propagation === 'mandatory' && ambient === undefined) {
     throw new PropagationError(
-      'propagation "mandatory" requires a transaction, but none is open here',
+      'propagation "mandatory" requires a transaction, but none is open here. ' +
+        'Call it inside a transaction, or use propagation "required", which begins one where there is none',
     )
   }
   if (propagation === 'never' && ambient !== undefined) {
-    throw new PropagationError('propagation "never" allows no transaction, but one is open here')
+    throw new PropagationError(
+      `propagation "never" allows no transaction, but ${describe(ambient)} is open here. ` +
+        'Call it outside, or use propagation "not-supported", which leaves the transaction for that time. ' +
+        placeOf(ambient),
+    )
   }
 }
 
@@ -163,6 +168,6 @@ const QUERY_CANCELED = '57014'
 function retryInside(frame: Frame): TransactionOptionError {
   return new TransactionOptionError(
     `retry was given inside ${describe(frame)}, but only a whole transaction can be repeated. ` +
-      'Give it to the outermost shared.transaction(). Nothing was sent',
+      `Give it to the outermost shared.transaction(). Nothing was sent. ${placeOf(frame)}`,
   )
 }

@@ -1,6 +1,7 @@
-import { InvalidArgumentError, kindOf } from '../errors.ts'
+import { InvalidArgumentError } from '../errors.ts'
 import type { TransactionModes } from '../sql/control-command.ts'
 import { checkModes } from '../transaction/modes.ts'
+import { inWords } from '../wording.ts'
 import { type RetryOptions, retryOf } from './retry.ts'
 
 const PROPAGATIONS = [
@@ -65,6 +66,12 @@ export interface MaybeOptions {
   readonly propagation: 'supports' | 'not-supported' | 'never'
 }
 
+/** The options of `shared.transaction()` for a propagation. One type, so that a misspelt option is one error. */
+export type TransactionOptionsFor<P extends Propagation> = {
+  /** See {@link TransactionOptions} and {@link MaybeOptions}. */
+  readonly propagation?: P
+} & (P extends MaybeOptions['propagation'] ? MaybeOptions : TransactionOptions)
+
 /** The checked options. */
 export interface CheckedOptions {
   readonly propagation: Propagation
@@ -77,6 +84,11 @@ export interface CheckedOptions {
 /** Checks the options of `shared.transaction()` and fills in the defaults. */
 export function optionsOf(options: TransactionOptions | MaybeOptions | undefined): CheckedOptions {
   if (options === undefined) return NONE
+  if (options === null || typeof options !== 'object') {
+    throw new InvalidArgumentError(
+      `the options of shared.transaction() were ${inWords(options)}; give an object, or leave them out`,
+    )
+  }
   const {
     propagation = 'nested',
     isolationLevel,
@@ -90,18 +102,14 @@ export function optionsOf(options: TransactionOptions | MaybeOptions | undefined
   const [unknown] = Object.keys(rest)
   if (unknown !== undefined) {
     throw new InvalidArgumentError(
-      `there is no option ${JSON.stringify(unknown)}; the options are propagation, isolationLevel, accessMode, deferrable, signal, timeout and retry`,
+      `shared.transaction() has no option ${inWords(unknown)}; its options are propagation, isolationLevel, accessMode, deferrable, signal, timeout and retry`,
     )
   }
   const modes: TransactionModes = definedOf({ isolationLevel, accessMode, deferrable })
   checkModes(modes)
   checkLimits(signal, timeout)
   const known = checked(propagation)
-  if (MAYBE.has(known) && (signal ?? timeout ?? retry) !== undefined) {
-    throw new InvalidArgumentError(
-      `signal, timeout and retry require a transaction, but propagation "${known}" may run without one; leave them out`,
-    )
-  }
+  if (MAYBE.has(known)) assertNone(known, { ...modes, signal, timeout, retry })
   return {
     propagation: known,
     modes,
@@ -111,15 +119,24 @@ export function optionsOf(options: TransactionOptions | MaybeOptions | undefined
   }
 }
 
+/** Refuses options that need a transaction where there may be none. */
+function assertNone(propagation: Propagation, options: object): void {
+  const given = Object.keys(definedOf(options))
+  if (given.length === 0) return
+  throw new InvalidArgumentError(
+    `propagation "${propagation}" may run without a transaction, which these options require: ${given.join(', ')}. Leave them out`,
+  )
+}
+
 function checkLimits(signal: unknown, timeout: unknown): void {
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new InvalidArgumentError(`signal was ${kindOf(signal)}; give an AbortSignal`)
+    throw new InvalidArgumentError(`signal was ${inWords(signal)}; give an AbortSignal`)
   }
   // Timers do not support longer delays.
   const isTime = typeof timeout === 'number' && timeout > 0 && timeout < 2 ** 31
   if (timeout !== undefined && !isTime) {
     throw new InvalidArgumentError(
-      `timeout was ${kindOf(timeout)}; give a number of milliseconds from 1 to 2,147,483,647`,
+      `timeout was ${inWords(timeout)}; give a number of milliseconds from 1 to 2,147,483,647`,
     )
   }
 }
@@ -143,6 +160,6 @@ function checked(propagation: unknown): Propagation {
   const known = PROPAGATIONS.find((name) => name === propagation)
   if (known !== undefined) return known
   throw new InvalidArgumentError(
-    `propagation was ${JSON.stringify(propagation)}; give one of ${PROPAGATIONS.join(', ')}`,
+    `propagation was ${inWords(propagation)}; give one of ${PROPAGATIONS.join(', ')}`,
   )
 }

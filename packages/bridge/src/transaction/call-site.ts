@@ -58,6 +58,9 @@ function isWritable(): boolean {
   return Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit')?.writable === true
 }
 
+/** Stands for a place of which nothing was kept. */
+const NO_LINES = '    at a place that was not kept: set Error.stackTraceLimit to 10 to see it'
+
 /** Formats a call site for an error message: the lines of the user's code, if there are any. */
 export function linesOf({ stack = '', own = 0 }: CallSite): string {
   const all = stack.split('\n').slice(1 + own)
@@ -67,5 +70,6 @@ export function linesOf({ stack = '', own = 0 }: CallSite): string {
   const lines = users.length > 0 ? users : others
   // in a bundle the user's lines may stand behind any number of the bridge's
   const isMixed = OWN_FOLDER === undefined && own === 0
-  return lines.slice(0, isMixed ? ALL_LINES : Error.stackTraceLimit).join('\n')
+  const kept = lines.slice(0, isMixed ? ALL_LINES : Error.stackTraceLimit)
+  return kept.length > 0 ? kept.join('\n') : NO_LINES
 }

@@ -27,6 +27,14 @@ export function closedError(frame: Frame, what: string): TransactionClosedError 
   )
 }
 
+/** Where a frame began, and where something in it was asked for, as the end of a message. */
+export function placeOf(frame: Frame, asked?: CallSite): string {
+  const place = linesOf(frame.callSite)
+  return asked === undefined
+    ? `The ${frame.kind} began\n${place}`
+    : `It was asked for\n${linesOf(asked)}\nand the ${frame.kind} began\n${place}`
+}
+
 /** The error for a statement whose frame ended before the statement could be sent. */
 export function notSent(frame: Frame): TransactionClosedError {
   return closedError(frame, 'the statement was not sent')
@@ -35,18 +43,24 @@ export function notSent(frame: Frame): TransactionClosedError {
 /** The error for a COMMIT or RELEASE that ended in a rollback. */
 export function abortedError(frame: Frame): TransactionAbortedError {
   const error = new TransactionAbortedError(
-    `${describe(frame)} was rolled back instead of ${frame.parent === undefined ? 'committed' : 'released'}`,
+    `${describe(frame)} was rolled back instead of ${frame.parent === undefined ? 'committed' : 'released'}. ` +
+      'The cause is the reason. If that is an error of a statement which the block has caught: ' +
+      `let it leave the block, or catch it around a nested block. ${placeOf(frame)}`,
     causeOf(frame),
   )
   error.brand()
   return error
 }
 
-/** Throws if the frame is aborted: PostgreSQL accepts nothing but a rollback there. */
-export function assertNotAborted(frame: Frame): void {
+/**
+ * Throws if the frame is aborted: PostgreSQL accepts nothing but a rollback there. `asked` is the place of
+ * the call that needs it.
+ */
+export function assertNotAborted(frame: Frame, asked?: CallSite): void {
   if (frame.failure === undefined) return
   throw new TransactionAbortedError(
-    `${describe(frame)} is aborted: a statement in it has failed, and only a rollback can end it`,
+    `${describe(frame)} is aborted: a statement in it has failed (the cause), and only a rollback can end it. ` +
+      `Let that error leave the block, or catch it around a nested block. ${placeOf(frame, asked)}`,
     causeOf(frame),
   )
 }
@@ -54,7 +68,8 @@ export function assertNotAborted(frame: Frame): void {
 /** The error for a COMMIT whose answer was lost. */
 export function outcomeUnknownError(frame: Frame, cause: unknown): TransactionOutcomeUnknownError {
   return new TransactionOutcomeUnknownError(
-    `${describe(frame)} has an unknown outcome: the connection was lost before COMMIT was answered. Check the database before you repeat it`,
+    `${describe(frame)} has an unknown outcome: the connection was lost before COMMIT was answered. Check the database before you repeat it. ` +
+      placeOf(frame),
     { cause },
   )
 }
@@ -62,7 +77,9 @@ export function outcomeUnknownError(frame: Frame, cause: unknown): TransactionOu
 /** The error for a frame that was rolled back because a block that joined it had failed. */
 export function rollbackOnlyError(frame: Frame, cause: unknown): RollbackOnlyError {
   return new RollbackOnlyError(
-    `${describe(frame)} was rolled back: a block that joined it had failed`,
+    `${describe(frame)} was rolled back: a block that joined it had failed (the cause). ` +
+      'Let the error of such a block leave this one, or use propagation "nested", which gives it a savepoint. ' +
+      placeOf(frame),
     { cause },
   )
 }

@@ -4,6 +4,7 @@ import type { Frame } from './frame.ts'
 import type { HookKind } from './hooks.ts'
 import type { Outcome } from '../outcome.ts'
 import { captureContext, currentScope, mayWork } from './scope.ts'
+import { inWords } from '../wording.ts'
 
 /** A hook. Its promise is awaited before the call that ended the transaction resolves. */
 export type HookFunction<T = unknown> = () => T | Promise<T>
@@ -80,22 +81,26 @@ export async function registerHook(
   options: HookOptions = {},
 ): Promise<void> {
   if (typeof fn !== 'function') {
-    throw new InvalidArgumentError(`a hook was ${typeof fn}; give a function`)
+    throw new InvalidArgumentError(`the ${kind} hook was ${inWords(fn)}; give a function`)
   }
+  assertOptions(options)
   const { scope, outside } = options
   if (scope !== undefined && scope !== 'savepoint' && scope !== 'transaction') {
     throw new InvalidArgumentError(
-      `scope was ${JSON.stringify(scope)}; give "savepoint" or "transaction"`,
+      `the option scope of a hook was ${inWords(scope)}; give "savepoint" or "transaction"`,
     )
   }
   if (outside !== undefined && outside !== 'run' && outside !== 'throw') {
-    throw new InvalidArgumentError(`outside was ${JSON.stringify(outside)}; give "run" or "throw"`)
+    throw new InvalidArgumentError(
+      `the option outside of a hook was ${inWords(outside)}; give "run" or "throw"`,
+    )
   }
   const frame = frameFor()
   if (frame === undefined) {
     if (outside === 'throw') {
       throw new NoTransactionError(
-        `the ${kind} hook was not registered: no transaction is open here`,
+        `the ${kind} hook was not registered: no transaction is open here. ` +
+          'Register it inside a transaction, or leave out outside: "throw"',
       )
     }
     if (kind === 'after-commit' || kind === 'before-commit') await fn('committed')
@@ -108,4 +113,19 @@ export async function registerHook(
   const home = scope === 'transaction' ? frame.root : frame
   // Async, so that a lazy query builder that `fn` returns is awaited in that context.
   home.hooks.add({ kind, run: (at, outcome) => run(at, async () => fn(outcome)) })
+}
+
+const OPTIONS: readonly string[] = ['scope', 'on', 'outside']
+
+function assertOptions(options: unknown): void {
+  if (options === null || typeof options !== 'object') {
+    throw new InvalidArgumentError(
+      `the options of a hook were ${inWords(options)}; give an object, or leave them out`,
+    )
+  }
+  const unknown = Object.keys(options).find((key) => !OPTIONS.includes(key))
+  if (unknown === undefined) return
+  throw new InvalidArgumentError(
+    `a hook has no option ${inWords(unknown)}; its options are ${OPTIONS.join(', ')}`,
+  )
 }
