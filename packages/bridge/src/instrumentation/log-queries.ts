@@ -1,5 +1,8 @@
 import { inspect } from 'node:util'
+import { InvalidArgumentError } from '../errors.ts'
+import { inWords } from '../wording.ts'
 import { type QueryEvent, queryChannel } from './channels.ts'
+import { WireOrder } from './wire-order.ts'
 
 /** The options of {@link logQueries}. */
 export interface LogOptions {
@@ -10,7 +13,8 @@ export interface LogOptions {
 }
 
 /**
- * Prints a line for each statement of every layer, when it is answered. Returns a function that stops the
+ * Prints a line for each statement of every layer, when it is answered, and on each connection in the order
+ * of sending. Returns a function that stops the
  * log. An error of `write` becomes a warning of the process.
  *
  * ```ts
@@ -24,6 +28,7 @@ export interface LogOptions {
  * next statement and had no round trip of its own.
  */
 export function logQueries(options: LogOptions = {}): () => void {
+  assertOptions(options)
   const write = options.write ?? ((line: string) => process.stdout.write(`${line}\n`))
   const onAnswer = (event: QueryEvent): void => {
     try {
@@ -33,10 +38,35 @@ export function logQueries(options: LogOptions = {}): () => void {
       process.emitWarning(error instanceof Error ? error : String(error))
     }
   }
-  const subscriber = { asyncEnd: (event: object) => onAnswer(event as QueryEvent) }
+  const order = new WireOrder(onAnswer)
+  const subscriber = {
+    start: (event: object) => order.start(event as QueryEvent),
+    asyncEnd: (event: object) => order.end(event as QueryEvent),
+  }
   queryChannel.subscribe(subscriber as never)
   return () => {
     queryChannel.unsubscribe(subscriber as never)
+  }
+}
+
+function assertOptions(options: unknown): void {
+  if (options === null || typeof options !== 'object') {
+    throw new InvalidArgumentError(
+      `the options of logQueries() were ${inWords(options)}; give an object, or leave them out`,
+    )
+  }
+  for (const [key, value] of Object.entries(options)) {
+    if (value === undefined) continue
+    const wanted = { write: 'a function', parameters: 'true or false' }[key]
+    if (wanted === undefined) {
+      throw new InvalidArgumentError(
+        `logQueries() has no option ${inWords(key)}; its options are write and parameters`,
+      )
+    }
+    if (typeof value === (key === 'write' ? 'function' : 'boolean')) continue
+    throw new InvalidArgumentError(
+      `the option ${key} of logQueries() was ${inWords(value)}; give ${wanted}`,
+    )
   }
 }
 
