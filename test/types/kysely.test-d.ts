@@ -119,3 +119,26 @@ export async function limits(): Promise<void> {
   // @ts-expect-error milliseconds
   await shared.transaction(() => undefined, { timeout: '100' })
 }
+
+// A misspelt option is one error, on its own line.
+export const misspelt = () =>
+  plain.extension('shared-connection', {
+    drizzle: orm,
+    // @ts-expect-error -- there is no such option
+    lasy: true,
+  })
+export const isolated = () =>
+  db.shared.transaction(() => 1, {
+    // @ts-expect-error -- there is no such option
+    isolation: 'serializable',
+  })
+export const limited = () =>
+  db.shared.transaction(() => 1, {
+    propagation: 'supports',
+    // @ts-expect-error -- without a transaction there is nothing to limit
+    timeout: 5,
+  })
+expectTypeOf(db.shared.transaction(({ frame }) => frame.depth)).resolves.toEqualTypeOf<number>()
+expectTypeOf(
+  db.shared.transaction(({ frame }) => frame?.depth, { propagation: 'supports' }),
+).resolves.toEqualTypeOf<number | undefined>()
