@@ -21,7 +21,7 @@ const ROOMS: readonly (readonly string[])[] = [
   ['settings.ts'],
   ['sql'],
   ['errors.ts'],
-  ['core.ts'],
+  ['core.ts', 'suppress.ts'],
   ['brand.ts', 'outcome.ts', 'object-slot.ts', 'version.ts', 'weak-list.ts', 'wording.ts'],
 ]
 

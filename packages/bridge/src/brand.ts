@@ -1,3 +1,5 @@
+import { types } from 'node:util'
+
 /** Lets `instanceof` hold for what another copy of the package has made of its class of that name. */
 export function brand(by: { readonly prototype: object }, name: string): void {
   const key = Symbol.for(`shared-connection.${name}`)
@@ -9,4 +11,9 @@ export function brand(by: { readonly prototype: object }, name: string): void {
       return typeof value === 'object' && value !== null && key in value
     },
   })
+}
+
+/** Whether a value is an error, of whichever realm: a test runner may give each file a realm of its own. */
+export function isError(value: unknown): value is Error {
+  return value instanceof Error || types.isNativeError(value)
 }

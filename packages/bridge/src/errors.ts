@@ -1,5 +1,4 @@
-import { types } from 'node:util'
-import { brand } from './brand.ts'
+import { brand, isError } from './brand.ts'
 import type { FrameState, Outcome } from './outcome.ts'
 
 /** The brand by which every installed copy of Kysely recognizes an aborted transaction. */
@@ -297,22 +296,3 @@ const BRANDED = {
   Rollback,
 }
 for (const [name, by] of Object.entries(BRANDED)) brand(by, name)
-
-/** Whether a value is an error, of whichever realm: a test runner may give each file a realm of its own. */
-export function isError(value: unknown): value is Error {
-  return value instanceof Error || types.isNativeError(value)
-}
-
-/** Adds a failure of the cleanup to the error that caused the cleanup. */
-export function suppress(error: unknown, failure: unknown): void {
-  if (error === failure) return
-  const known = (error as { suppressed?: unknown } | undefined)?.suppressed
-  if (Array.isArray(known)) known.push(failure)
-  else if (isError(error) && Object.isExtensible(error)) {
-    Object.defineProperty(error, 'suppressed', { value: [failure], configurable: true })
-  } else {
-    // Only the name, since the message may contain parameters.
-    const name = isError(failure) ? failure.name : typeof failure
-    process.emitWarning(`an error of the cleanup could not be added to the first error: ${name}`)
-  }
-}

@@ -1,4 +1,4 @@
-import { suppress } from '../errors.ts'
+import { suppress } from '../suppress.ts'
 import { notSent } from '../transaction/frame-errors.ts'
 import type { Frame } from '../transaction/frame.ts'
 import type { Scope } from '../transaction/scope.ts'

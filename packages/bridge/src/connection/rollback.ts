@@ -1,4 +1,4 @@
-import { suppress } from '../errors.ts'
+import { suppress } from '../suppress.ts'
 import { publishSavepoint } from '../instrumentation/traces.ts'
 import type { QueryResult } from '../protocol/pg.ts'
 import { releaseSql, rollbackToSql } from '../sql/control-sql.ts'

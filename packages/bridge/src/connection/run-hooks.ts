@@ -1,4 +1,5 @@
-import { HookError, suppress } from '../errors.ts'
+import { HookError } from '../errors.ts'
+import { suppress } from '../suppress.ts'
 import { hookChannel } from '../instrumentation/channels.ts'
 import type { Outcome } from '../outcome.ts'
 import type { Settings } from '../settings.ts'

@@ -21,7 +21,8 @@ import { isUnder, type Scope, mayWork } from '../transaction/scope.ts'
 import { TransactionStack } from '../transaction/stack.ts'
 import { Turns } from '../transaction/turns.ts'
 import { requestCancel } from '../wire/cancel-request.ts'
-import { Dispatcher, type DispatcherObserver } from '../wire/dispatcher.ts'
+import type { DispatcherObserver } from '../wire/dispatcher-observer.ts'
+import { Dispatcher } from '../wire/dispatcher.ts'
 import type { DeferredCommand } from '../wire/deferred-command.ts'
 import type { Statement } from '../wire/statement.ts'
 import { type OnDeferredAnswered, watchDeferred } from './deferred-events.ts'
@@ -159,7 +160,7 @@ export class Session implements DispatcherObserver {
 
   readonly onNotice = (notice: { message?: string; severity?: string; code?: string }): void => {
     // active_sql_transaction: there is already a transaction in progress.
-    if (notice.code === '25001') this.dispatcher.sender.beginCheck.onWarning()
+    if (notice.code === '25001') this.dispatcher.sender.pipelines.beginCheck.onWarning()
     if (!noticeChannel.hasSubscribers) return
     noticeChannel.publish({
       database: this.database,

@@ -5,7 +5,7 @@ import { currentScope } from '../transaction/scope.ts'
 import { type Connection, connectionOf } from '../connection/connection.ts'
 import type { Database } from './database.ts'
 import type { Lease } from './lease.ts'
-import type { QueryResult } from '../protocol/pg.ts'
+import { queryClassOf, type QueryResult } from '../protocol/pg.ts'
 import { type Portal, portalClass } from '../protocol/portal-query.ts'
 import type { Statement } from '../wire/statement.ts'
 
@@ -62,7 +62,7 @@ export class PortalCursor {
 
   async #open(connection: Connection, frame: Frame, count: number): Promise<unknown[]> {
     const { layer, text, parameters } = this.#statement
-    const Class = portalClass(connection.dispatcher.sender.queryClass)
+    const Class = portalClass(queryClassOf(connection.client))
     const portal = new Class(text, parameters, count)
     const trace = QueryTrace.start({
       database: connection.database,

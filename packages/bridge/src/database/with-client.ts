@@ -28,23 +28,11 @@ export async function withClient<T>(
   const { connection } = lease
   const inside = new Scope(scope, database, 'client', connection)
   let thrown: { readonly reason: unknown } | undefined
-  const run = async (): Promise<T> => {
-    const note = (): void => connection.dispatcher.noteLentClient()
-    note()
-    connection.client.on('drain', note)
-    connection.clientScope = inside
-    try {
-      return await runIn(inside, async () => fn(connection.client))
-    } catch (reason) {
+  const run = (): Promise<T> =>
+    lend(connection, inside, fn).catch((reason: unknown) => {
       thrown = { reason }
       throw reason
-    } finally {
-      // `fn` may not have awaited its last query, and the status byte comes after the answer.
-      await settled(connection)
-      connection.client.removeListener('drain', note)
-      connection.clientScope = undefined
-    }
-  }
+    })
   const runAlone = (): Promise<T> =>
     connection.dispatcher.runExclusively(
       frame && connection.stack.innermostOf(frame),
@@ -62,6 +50,27 @@ export async function withClient<T>(
     throw error
   } finally {
     await lease.release()
+  }
+}
+
+/** Runs `fn` with the physical client, and waits until the client is idle. */
+async function lend<T>(
+  connection: Connection,
+  inside: Scope,
+  fn: (client: PgClient) => Promise<T> | T,
+): Promise<T> {
+  const { client, dispatcher } = connection
+  const note = (): void => dispatcher.noteLentClient()
+  note()
+  client.on('drain', note)
+  connection.clientScope = inside
+  try {
+    return await runIn(inside, async () => fn(client))
+  } finally {
+    // `fn` may not have awaited its last query, and the status byte comes after the answer.
+    await settled(connection)
+    client.removeListener('drain', note)
+    connection.clientScope = undefined
   }
 }
 

@@ -22,8 +22,14 @@ export class LeasedConnection implements DatabaseConnection {
   }
 
   executeQuery<R>(query: CompiledQuery, ...rest: never[]): Promise<QueryResult<R>> {
-    const answer = this.#run(() => this.connection.executeQuery<R>(query, ...rest))
-    return this.database.onWrite === undefined ? answer : this.#reportWrites(query, answer)
+    const scope = currentScope()
+    const { connection, database, request } = this
+    // Code that Kysely itself calls for the request is in its scope already.
+    const answer =
+      scope?.handle === request
+        ? connection.executeQuery<R>(query, ...rest)
+        : request.run(database, scope, () => connection.executeQuery<R>(query, ...rest))
+    return database.onWrite === undefined ? answer : this.#reportWrites(query, answer)
   }
 
   async #reportWrites<R>(query: CompiledQuery, answer: Promise<QueryResult<R>>) {

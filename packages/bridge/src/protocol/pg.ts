@@ -1,4 +1,4 @@
-import { isError } from '../errors.ts'
+import { isError } from '../brand.ts'
 
 /** The parts of `pg` that the bridge needs. They are structural, so that any copy of `pg` fits. */
 
@@ -144,4 +144,9 @@ export function isReadTimeout(error: unknown): boolean {
 /** The bridge's own answer to a control command that is not sent, or is deferred. */
 export function acknowledged(command: string): QueryResult {
   return { command, rowCount: null, rows: [], fields: [] }
+}
+
+/** The class of queries that a client of `pg` makes itself: a program may have several copies of `pg`. */
+export function queryClassOf(client: PgClient): QueryClass {
+  return (client.constructor as unknown as { Query: QueryClass }).Query
 }

@@ -2,9 +2,9 @@ import {
   BatchResultError,
   InvalidArgumentError,
   StatementSkippedError,
-  suppress,
   TransactionOutcomeUnknownError,
 } from '../errors.ts'
+import { suppress } from '../suppress.ts'
 
 import type { Database } from '../database/database.ts'
 import { begin, commit, rollback } from '../database/lease-transaction.ts'

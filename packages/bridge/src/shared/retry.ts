@@ -1,5 +1,7 @@
 import { setImmediate, setTimeout } from 'node:timers/promises'
-import { HookError, InvalidArgumentError, isError, suppress } from '../errors.ts'
+import { HookError, InvalidArgumentError } from '../errors.ts'
+import { isError } from '../brand.ts'
+import { suppress } from '../suppress.ts'
 import type { Frame } from '../transaction/frame.ts'
 import { inWords } from '../wording.ts'
 

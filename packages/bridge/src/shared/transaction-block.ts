@@ -1,5 +1,6 @@
 import type { DrizzleLike, DrizzleTransaction } from '../drizzle/types.ts'
-import { isError, PropagationError, Rollback, TransactionOptionError } from '../errors.ts'
+import { PropagationError, Rollback, TransactionOptionError } from '../errors.ts'
+import { isError } from '../brand.ts'
 import { describe, placeOf } from '../transaction/frame-errors.ts'
 import type { TransactionFrame } from './frame-view.ts'
 import type { ExtendedKysely, SharedTransaction } from '../kysely/types.ts'

@@ -1,4 +1,4 @@
-import { isError } from '../errors.ts'
+import { isError } from '../brand.ts'
 
 /**
  * Rejects with an error whose stack, as in pg, leads to the caller instead of the socket. Waits for

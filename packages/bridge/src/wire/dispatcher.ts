@@ -7,31 +7,15 @@ import type { Settings } from '../settings.ts'
 import type { CallSite } from '../transaction/call-site.ts'
 import type { Frame } from '../transaction/frame.ts'
 import type { BatchCollector } from './batch-collector.ts'
-import type { BeginObserver } from './begin-check.ts'
 import { CancelRequests } from './cancel-request.ts'
+import type { DispatcherObserver } from './dispatcher-observer.ts'
 import { finishWatch } from './idle.ts'
 import type { IdleTimeout } from './idle-timeout.ts'
-import type { OnDeferredSent } from './deferred-command.ts'
 import { QuerySender } from './query-sender.ts'
 import { type Payload, QueueEntry } from './queue-entry.ts'
 import { SendQueue } from './send-queue.ts'
 import type { Statement } from './statement.ts'
 import { streamTimeout } from './stream-timeout.ts'
-
-/** Learns what happens on the wire of one connection. */
-export interface DispatcherObserver extends BeginObserver {
-  /** Deferred commands are sent, in front of a statement or alone. */
-  onDeferredSent: OnDeferredSent
-  /** What is being answered must be cancelled. Resolves when no later statement can be hit. */
-  onCancel(reason: unknown): Promise<void>
-  /** An entry is complete. Gives its error, or one if the server's transaction is not as expected. */
-  onCompleted(
-    frame: Frame | undefined,
-    statement: Statement | undefined,
-    error: unknown,
-    result: QueryResult | undefined,
-  ): unknown
-}
 
 /**
  * Sends what is queued on one physical connection, in order and one thing at a time. Deferred

@@ -1,32 +1,20 @@
 import type { Readable } from 'node:stream'
 import { baseQueryClass } from '../protocol/base-query.ts'
-import { CopyGuard, type OnCopy } from '../protocol/copy-guard.ts'
 import { leftStream, ObservedQuery } from '../protocol/observed-query.ts'
-import { type PipelineQuery, pipelineQueryClass } from '../protocol/pipeline-query.ts'
-import { pipelinedQueryClass } from '../protocol/pipelined-query.ts'
+import { pipelineQueryClass } from '../protocol/pipeline-query.ts'
 import { isWrapped } from '../protocol/wrapped-query.ts'
 import {
   acknowledged,
   type PgClient,
   type PgQuery,
-  type QueryClass,
+  queryClassOf,
   type QueryResult,
   type Submittable,
 } from '../protocol/pg.ts'
-import { BeginCheck, type BeginObserver } from './begin-check.ts'
-import type { DeferredCommand, OnDeferredSent } from './deferred-command.ts'
-import { commandsAlone } from './hold-copy.ts'
+import { type Done, PipelineSender, type SenderObserver } from './pipeline-sender.ts'
 import type { QueueEntry } from './queue-entry.ts'
 import type { SendQueue } from './send-queue.ts'
 import type { Statement } from './statement.ts'
-
-/** Called with the answer, as `pg` calls back: `error` is null or undefined after a success. */
-export type Done = (error: unknown, result?: QueryResult) => void
-
-/** What the sender needs to be told or done while it sends. */
-interface SenderObserver extends BeginObserver {
-  onDeferredSent: OnDeferredSent
-}
 
 /** Sends one thing after the other to the client of `pg`, each as a query of the bridge's own. */
 export class QuerySender {
@@ -34,9 +22,7 @@ export class QuerySender {
   readonly #owner: Pick<PgClient, 'query'>
   readonly #queue: SendQueue
   readonly #observer: SenderObserver
-  readonly #report: (entry: QueueEntry, error: unknown, result?: QueryResult) => void
-  readonly #guard: CopyGuard
-  readonly beginCheck: BeginCheck
+  readonly pipelines: PipelineSender
   /** The query that keeps the connection to itself until its end. */
   observed: ObservedQuery | undefined
 
@@ -55,9 +41,9 @@ export class QuerySender {
     this.#owner = owner
     this.#queue = queue
     this.#observer = observer
-    this.#report = report
-    this.#guard = new CopyGuard(client)
-    this.beginCheck = new BeginCheck(client, observer)
+    this.pipelines = new PipelineSender(client, queue, observer, report, (query, done) =>
+      this.#submit(query, done),
+    )
   }
 
   /** The query that keeps the connection to itself, while it waits for its reader. */
@@ -70,11 +56,6 @@ export class QuerySender {
     return isWrapped(this.#owner.query)
   }
 
-  /** The client's own class of queries. */
-  get queryClass(): QueryClass {
-    return (this.#client.constructor as unknown as { Query: QueryClass }).Query
-  }
-
   /** Sends an entry with the deferred commands in front of it and the others behind it. */
   send(entry: QueueEntry, others: readonly QueueEntry[], done: Done): void {
     const { query, work, deferred, onSend } = entry
@@ -82,12 +63,12 @@ export class QuerySender {
     const isAlone = deferred.length === 0 && others.length === 0
     const begins = statement?.command?.kind === 'begin'
     try {
-      if (query !== undefined) this.#sendPipeline(query, entry, NONE, done, onSend)
+      if (query !== undefined) this.pipelines.send(query, entry, NONE, done, onSend)
       else if (
         statement &&
         (begins || (!isAlone && (entry.isPipelinable || statement.takesDeferred)))
       ) {
-        this.#sendPipeline(this.#pipelineQueryOf(statement), entry, others, done, onSend)
+        this.pipelines.sendStatement(statement, entry, others, done)
       } else if (statement?.isLeft) {
         // Nobody would read it, so it is not sent.
         this.#queue.putBack(deferred, NONE)
@@ -104,7 +85,7 @@ export class QuerySender {
     if (statement.isSubmittable) return this.#observe(statement, done)
     let query: PgQuery
     try {
-      query = new (baseQueryClass(this.queryClass))(statement.config, statement.values)
+      query = new (baseQueryClass(queryClassOf(this.#client)))(statement.config, statement.values)
     } catch (error) {
       return done(error)
     }
@@ -142,8 +123,8 @@ export class QuerySender {
   /** Sends the deferred commands before an entry that cannot be pipelined with them. */
   #sendInFront(entry: QueueEntry, done: Done): void {
     // An empty text is a statement too, which the server answers without a command tag.
-    const query = new (pipelineQueryClass(this.queryClass))('')
-    this.#sendPipeline(query, entry, NONE, (error) => {
+    const query = new (pipelineQueryClass(queryClassOf(this.#client)))('')
+    this.pipelines.send(query, entry, NONE, (error) => {
       if (error === undefined) this.#sendAlone(entry, done)
       else done(error)
     })
@@ -168,110 +149,6 @@ export class QuerySender {
     this.#submit(observed, done)
   }
 
-  #pipelineQueryOf(statement: Statement): PipelineQuery {
-    const PipelineQuery = pipelineQueryClass(this.queryClass)
-    const query = new PipelineQuery(statement.config, statement.values)
-    statement.query = query
-    return query
-  }
-
-  /** The query of an entry that is pipelined behind another. */
-  #pipelinedQueryOf(entry: QueueEntry): PgQuery {
-    const { statement } = entry
-    const { binary, _types } = this.#client
-    const PipelinedQuery = pipelinedQueryClass(this.queryClass)
-    const query = new PipelinedQuery(statement?.config, statement?.values)
-    // Client.query() does the same for the query that it is given.
-    if (binary) query.binary ||= true
-    query._result._types ??= _types
-    // V8 puts a function literal that is assigned to a property into old space, and keeps it until
-    // a full collection. So functions are assigned through variables.
-    const answered: PgQuery['callback'] = (error, result) => {
-      this.#report(entry, error ?? undefined, result)
-    }
-    query.callback = answered
-    if (statement !== undefined) statement.query = query
-    return query
-  }
-
-  #sendPipeline(
-    query: PipelineQuery,
-    entry: QueueEntry,
-    others: readonly QueueEntry[],
-    done: Done,
-    onSend?: () => void,
-  ): void {
-    const { deferred } = entry
-    const [first] = deferred
-    const isBegin = entry.statement?.command?.kind === 'begin'
-    const begun = first === undefined ? isBegin && entry.frame : first.op === 'begin' && first.frame
-    if (others.length > 0) {
-      query.others = others.map((other) => this.#pipelinedQueryOf(other))
-      query.isWhole = others.some(({ statement }) => statement?.endsBatch)
-    }
-    query.deferred = deferred
-    let onAnswer: ReturnType<OnDeferredSent> | undefined
-    const onWrite = (): Error | undefined => {
-      this.#guard.stop()
-      const foreign = begun ? this.beginCheck.start(query) : undefined
-      if (foreign !== undefined) return foreign
-      onAnswer = this.#observer.onDeferredSent(deferred)
-      onSend?.()
-      for (const other of others) if (isIn(query, other)) other.onSend?.()
-      return undefined
-    }
-    query.onWrite = onWrite
-    let isComplete = false
-    let isHeld = false
-    const complete: Done = (reason, result) => {
-      if (isComplete) return
-      isComplete = true
-      this.#guard.stop()
-      const error = reason ?? undefined
-      if (isHeld) return done(error, result)
-      if (onAnswer === undefined) this.#putBack(query, deferred, others, error)
-      else onAnswer(query.completed, error)
-      done(begun ? this.beginCheck.finish(begun, query, error, result) : error, result)
-    }
-    query.callback = complete as PgQuery['callback']
-    const onCopy: OnCopy = (copy) => {
-      if (entry.query !== undefined) return undefined
-      isHeld = true
-      this.#guard.stop()
-      query.others = NONE
-      this.#queue.group(entry, others)
-      const letIn = (error?: unknown): void => {
-        if (error !== undefined) return copy.handleError(error, this.#client.connection)
-        onSend?.()
-        if (!isComplete) this.#guard.letIn(copy)
-      }
-      if (deferred.length > 0) {
-        const opening = { deferred, begun, beginCheck: this.beginCheck, observer: this.#observer }
-        return commandsAlone(this.queryClass, opening, letIn)
-      }
-      onSend?.()
-      return copy
-    }
-    // A copy of a lone BEGIN may run: the transaction is not open before that has answered.
-    if (deferred.length + others.length > 0) this.#guard.expect(query, onCopy)
-    // In pipeline mode it would be written before the status that it has to wait for has come.
-    const busy = begun && this.#client.pipeline ? this.beginCheck.whenReady() : undefined
-    if (busy === undefined) this.#submit(query, complete)
-    else void busy.then(() => this.#submit(query, complete))
-  }
-
-  /** Nothing was written: the rest of the pipeline waits for the next statement. */
-  #putBack(
-    query: PipelineQuery,
-    deferred: readonly DeferredCommand[],
-    others: readonly QueueEntry[],
-    error: unknown,
-  ): void {
-    const isLost = query.isWhole && error !== undefined
-    this.#queue.putBack(deferred, isLost ? NONE : others)
-    if (isLost) query.skipOthers(error, this.#client.connection)
-  }
-
   #submit(query: Submittable, done: Done): void {
     try {
       const answer = this.#owner.query.call(this.#client, query)
@@ -293,8 +170,3 @@ export class QuerySender {
 }
 
 const NONE: readonly never[] = []
-
-/** Whether an entry is written with a query: one whose values cannot be serialised is not. */
-function isIn(query: PipelineQuery, { statement }: QueueEntry): boolean {
-  return query.others.some((other) => other === statement?.query)
-}
