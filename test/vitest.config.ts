@@ -6,7 +6,7 @@ const conditions = ['@shared-connection/source', 'module', 'node', 'development|
 
 /** Files that need no library, so they run only once. */
 const PURE = ['core/**/*.test.ts', 'fuzz/**/*.test.ts', 'setup/clean-databases.test.ts']
-const ELSEWHERE = [...PURE, 'pgbouncer/**', 'node_modules/**']
+const ELSEWHERE = [...PURE, 'pgbouncer/**', 'packed/**', '**/node_modules/**']
 /**
  * The adapters do not import each other, so the crossed pairs of versions run only the files that prove
  * their independence. All files run on the newest and on the oldest pair.

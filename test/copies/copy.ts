@@ -3,9 +3,10 @@ import { compileFunction } from 'node:vm'
 import type { drizzle } from 'drizzle-orm/node-postgres'
 import { build, type Plugin } from 'esbuild'
 import type * as kysely from 'kysely'
+import { Kysely } from 'kysely'
 import type { Pool } from 'pg'
 import type * as bridge from 'shared-connection'
-import { inject } from 'vitest'
+import { afterAll, inject } from 'vitest'
 import type { Schema } from '../setup/schema.ts'
 
 /** What one evaluation of a bundle gives. */
@@ -25,6 +26,18 @@ const PROGRAM = `
   export { drizzle } from 'drizzle-orm/node-postgres'
 `
 const require = createRequire(import.meta.url)
+
+/**
+ * Gives Kysely back the `extension()` of the package that is tested: each copy which has the same Kysely puts
+ * its own in place. To be called at the top of a test file.
+ */
+export function keepExtension(): void {
+  const { prototype } = Kysely
+  const before = Object.getOwnPropertyDescriptor(prototype, 'extension')
+  afterAll(() => {
+    if (before !== undefined) Object.defineProperty(prototype, 'extension', before)
+  })
+}
 
 /**
  * Bundles the package as an application does. Each call of the function that it returns evaluates the

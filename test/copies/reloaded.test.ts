@@ -2,8 +2,9 @@ import { Pool } from 'pg'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { notes, useApp } from '../setup/app.ts'
 import { failureOf } from '../setup/failure.ts'
-import { bundle, type Copy, type Libraries, useCopy, type World } from './copy.ts'
+import { bundle, type Copy, type Libraries, useCopy, type World, keepExtension } from './copy.ts'
 
+keepExtension()
 const app = useApp()
 
 let pool: Pool

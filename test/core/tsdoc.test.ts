@@ -80,6 +80,6 @@ test('every member of an export has a comment', () => {
 test('every method that is added to Kysely has a comment', () => {
   const lines = readFileSync(join(source, 'register.ts'), 'utf8').split('\n')
   const methods = lines.flatMap((line, at) => (/^ {4}[a-z]\w*</.test(line) ? [at] : []))
-  expect(methods).toHaveLength(2)
+  expect(methods).toHaveLength(1)
   expect(methods.filter((at) => !documented.test(lines[at - 1] ?? ''))).toEqual([])
 })

@@ -171,7 +171,7 @@ describe.each(joining)('with $name', ({ options }) => {
       await note(app, 'a')
       await note(app, 'b')
     })
-    expect(seen).toEqual([['a'], ['b'], undefined])
+    expect(seen).toEqual([['a'], ['b'], []])
     expect(await app.rows()).toEqual(['sealed a', 'sealed b'])
     expect(sent()).toEqual(['set', 'begin', 'insert', 'set', 'insert', 'set', 'commit'])
   })

@@ -93,13 +93,15 @@ describe.each(speakers)('a named statement, first in a transaction of $name', (s
     expect(app.transcript.lines()).toEqual(['begin', 'insert b', 'commit'])
   })
 
-  test('that was skipped since BEGIN failed is not taken for prepared', async () => {
+  test('whose BEGIN was not sent is not taken for prepared', async () => {
     const name = nameOf('skipped')
     const client = await app.shared.withClient((physical) => physical)
-    // what is begun and aborted behind the bridge makes BEGIN fail
+    // The bridge does not send BEGIN in a session that is in a transaction already.
     await client.query('begin')
     await client.query('select 1/0').catch(() => {})
-    expect(await failureOf(first(insert(name, 'a')))).toMatchObject({ code: '25P02' })
+    expect(await failureOf(first(insert(name, 'a')))).toMatchObject({
+      name: 'TransactionDriftError',
+    })
     const { connection } = client as unknown as {
       connection: { submittedNamedStatements: object; parsedStatements: object }
     }

@@ -1,7 +1,7 @@
 import type { Connection } from '../connection/connection.ts'
 import type { PgClient } from '../protocol/pg.ts'
 import type { Layer } from '../transaction/frame.ts'
-import { whenIdle } from '../wire/idle.ts'
+import { whenIdle } from '../protocol/idle.ts'
 
 /** Counts the connections that are taken. */
 export interface CheckoutObserver {

@@ -7,7 +7,7 @@ import type { Connection } from '../connection/connection.ts'
 import type { Database } from './database.ts'
 import { TransactionDriftError } from '../errors.ts'
 import { rejectWithCallerStack } from '../wire/caller-stack.ts'
-import { whenIdle } from '../wire/idle.ts'
+import { whenIdle } from '../protocol/idle.ts'
 import type { PgClient } from '../protocol/pg.ts'
 
 /**

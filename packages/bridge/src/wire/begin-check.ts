@@ -2,7 +2,7 @@ import { TransactionDriftError } from '../errors.ts'
 import type { PipelineQuery } from '../protocol/pipeline-query.ts'
 import type { PgClient, QueryResult } from '../protocol/pg.ts'
 import type { Frame } from '../transaction/frame.ts'
-import { whenIdle } from './idle.ts'
+import { whenIdle } from '../protocol/idle.ts'
 
 /** Learns of a BEGIN that has not opened a transaction of the bridge. */
 export interface BeginObserver {

@@ -4,6 +4,7 @@ import { pipelinedQueryClass } from '../protocol/pipelined-query.ts'
 import {
   type PgClient,
   type PgQuery,
+  type QueryClass,
   queryClassOf,
   type QueryResult,
   type Submittable,
@@ -11,7 +12,6 @@ import {
 import type { Frame } from '../transaction/frame.ts'
 import { BeginCheck, type BeginObserver } from './begin-check.ts'
 import type { DeferredCommand, OnDeferredSent } from './deferred-command.ts'
-import { commandsAlone } from './hold-copy.ts'
 import type { QueueEntry } from './queue-entry.ts'
 import type { SendQueue } from './send-queue.ts'
 import type { Statement } from './statement.ts'
@@ -205,4 +205,38 @@ function begunBy({ deferred, frame, statement }: QueueEntry): Frame | undefined 
   const [first] = deferred
   if (first !== undefined) return first.op === 'begin' ? first.frame : undefined
   return statement?.command?.kind === 'begin' ? frame : undefined
+}
+
+/** The deferred commands that a copy of a query has to wait for. */
+interface Opening {
+  readonly deferred: readonly DeferredCommand[]
+  /** The transaction that they begin. */
+  readonly begun: Frame | false | undefined
+  readonly beginCheck: BeginCheck
+  readonly observer: { readonly onDeferredSent: OnDeferredSent }
+}
+
+/**
+ * Gives a query that sends deferred commands alone. `done` lets the copy in, unless there is an error:
+ * right behind a BEGIN that fails, the copy would run outside the transaction.
+ */
+function commandsAlone(
+  Query: QueryClass,
+  { deferred, begun, beginCheck, observer }: Opening,
+  done: (error: unknown) => void,
+): PipelineQuery {
+  const query = new (pipelineQueryClass(Query))(deferred.at(-1)?.sql)
+  query.deferred = deferred.slice(0, -1)
+  let onAnswer: ReturnType<OnDeferredSent> | undefined
+  query.onWrite = () => {
+    const foreign = begun ? beginCheck.start(query) : undefined
+    if (foreign === undefined) onAnswer = observer.onDeferredSent(deferred)
+    return foreign
+  }
+  query.callback = (reason) => {
+    const error = reason ?? undefined
+    onAnswer?.(query.completed, error)
+    done(begun ? beginCheck.finish(begun, query, error) : error)
+  }
+  return query
 }

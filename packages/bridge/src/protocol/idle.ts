@@ -1,4 +1,4 @@
-import type { PgClient } from '../protocol/pg.ts'
+import type { PgClient } from './pg.ts'
 
 /** Whether the server waits for the next statement. A closed connection counts as idle. */
 function isIdle(client: PgClient): boolean {
