@@ -283,6 +283,8 @@ class Oracle implements Prediction {
       if (ambient.isOver) return
       const thrown = this.#undoAll(ambient)
       if (thrown !== undefined) throw new Thrown(thrown)
+      // The block that holds the transaction learns that it was rolled back manually.
+      ambient.root.failure ??= 'ControlStatementError'
     })
   }
 
