@@ -192,7 +192,9 @@ describe('of(handle)', () => {
       expect(() => call(app.shared as unknown as SharedConnection, given)).toThrow(
         expect.objectContaining({
           name: 'InvalidArgumentError',
-          message: expect.stringMatching(/tx or trx.*got/) as string,
+          message: expect.stringMatching(
+            /a transaction handle of .*, got .*\. Give the tx or trx/,
+          ) as string,
         }),
       )
     }

@@ -133,7 +133,7 @@ describe.each([
     await whileLocked(app, async (letGo) => {
       const waiting = app.pool.query(LOCK)
       await locked(app)
-      expect(() => app.shared.dispose()).toThrow(/1 connections are in use/)
+      expect(() => app.shared.dispose()).toThrow(/^1 connection is in use/)
       await letGo()
       await waiting
     })

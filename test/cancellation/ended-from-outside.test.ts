@@ -366,7 +366,10 @@ describe('shared.transaction() with a timeout', () => {
     [{ timeout: Number.NaN }, 'timeout was NaN'],
     [{ timeout: 2 ** 31 }, 'timeout was 2147483648'],
     [{ signal: {} as AbortSignal }, 'give an AbortSignal'],
-    [{ propagation: 'never' as const, timeout: 5 }, 'propagation "never" may run without one'],
+    [
+      { propagation: 'never' as const, timeout: 5 },
+      'propagation "never" may run without a transaction, which these options require: timeout',
+    ],
   ])('%j is refused before any SQL', async (options, message) => {
     const failure = await failureOf(app.shared.transaction(() => 1, options as { timeout: number }))
     expect(failure).toMatchObject({ name: 'InvalidArgumentError' })
