@@ -3,7 +3,9 @@
  * versions have different type parameters, and none is named here.
  */
 export interface DrizzleLike {
+  /** The pool or the client of `pg` that the database uses. */
   readonly $client: unknown
+  /** Runs a callback in a transaction. */
   transaction(...args: never[]): Promise<unknown>
 }
 

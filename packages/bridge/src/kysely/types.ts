@@ -17,19 +17,23 @@ import type { Hooks } from '../transaction/register-hook.ts'
 interface Extras<DB, Shared> extends Hooks {
   /** The bridge behind it. */
   readonly shared: Shared
-  /** Whether the code that asks stands in a transaction, of whichever layer. Sends nothing. */
+  /** Whether the calling code is inside a transaction, of whichever layer. Sends nothing. */
   readonly inTransaction: boolean
-  /** Opens a transaction, or a savepoint where one is open. */
+  /** Builds a transaction, or a savepoint where one is open: BEGIN or SAVEPOINT, deferred to the first statement. */
   transaction(): SharedTransactionBuilder<DB, Shared>
-  /** Opens a transaction that ends by `commit()` and `rollback()`. It is never the ambient one. */
+  /**
+   * Builds a controlled transaction, which ends by `commit()` or `rollback()`. The global `orm` and `db` do not
+   * take part in it, unless `shared.within()` says so.
+   */
   startTransaction(): SharedControlledTransactionBuilder<DB, Shared>
 }
 
 /** A Kysely database on the connection that Drizzle uses. It is a `Kysely<DB>` in all else. */
 export type ExtendedKysely<DB, Shared> = Extras<DB, Shared> &
   Deriving<DB, 'kysely', Shared> & {
+    /** Builds a call that keeps one connection while its callback runs. Inside a transaction that is the transaction's. */
     connection(): SharedConnectionBuilder<DB, Shared>
-    /** Ends nothing: the pool is Drizzle's. */
+    /** Closes nothing, since the pool is Drizzle's. Close it with `orm.$client.end()`. */
     destroy(): Promise<void>
   } & Kysely<DB> &
   Inferable<DB>
@@ -45,12 +49,15 @@ export type SharedControlledTransaction<DB, S extends string[] = [], Shared = un
   DB,
   Shared
 > & {
+  /** Opens a savepoint: SAVEPOINT, deferred to the next statement. */
   savepoint<SN extends string>(
     savepointName: SN extends S ? never : SN,
   ): Command<SharedControlledTransaction<DB, [...S, SN], Shared>>
+  /** Rolls back all work since the savepoint, which stays open: ROLLBACK TO, at once. */
   rollbackToSavepoint<SN extends S[number]>(
     savepointName: SN,
   ): Command<SharedControlledTransaction<DB, UpTo<S, SN>, Shared>>
+  /** Releases the savepoint: RELEASE, deferred to the next statement. Its work becomes that of the frame around it. */
   releaseSavepoint<SN extends S[number]>(
     savepointName: SN,
   ): Command<SharedControlledTransaction<DB, Before<S, SN>, Shared>>
@@ -82,20 +89,34 @@ type Before<S extends string[], SN extends string> = S extends [
 
 /** Builds a transaction, as Kysely's own `TransactionBuilder` does. */
 export interface SharedTransactionBuilder<DB, Shared = unknown> {
+  /** Sets the access mode. A savepoint can only be narrowed to `read only`. */
   setAccessMode(accessMode: AccessMode): SharedTransactionBuilder<DB, Shared>
+  /** Sets the isolation level. Inside a transaction it must be that of the transaction. */
   setIsolationLevel(isolationLevel: IsolationLevel): SharedTransactionBuilder<DB, Shared>
+  /**
+   * Runs the callback in the transaction. COMMIT or RELEASE when it resolves; when it rejects, ROLLBACK or
+   * ROLLBACK TO, and the same error.
+   *
+   * @throws `TransactionOptionError` for an option that cannot be honoured here, before any SQL
+   * @throws `TransactionAbortedError` when a swallowed error had aborted the transaction
+   * @throws `TransactionOutcomeUnknownError` when the connection was lost while COMMIT was in flight
+   */
   execute<T>(callback: (trx: SharedTransaction<DB, Shared>) => Promise<T>): Promise<T>
 }
 
 /** Builds a controlled transaction, as Kysely's own `ControlledTransactionBuilder` does. */
 export interface SharedControlledTransactionBuilder<DB, Shared = unknown> {
+  /** Sets the access mode. A savepoint can only be narrowed to `read only`. */
   setAccessMode(accessMode: AccessMode): SharedControlledTransactionBuilder<DB, Shared>
+  /** Sets the isolation level. Inside a transaction it must be that of the transaction. */
   setIsolationLevel(isolationLevel: IsolationLevel): SharedControlledTransactionBuilder<DB, Shared>
+  /** Takes a connection and begins the transaction: BEGIN, deferred to the first statement. */
   execute(): Promise<SharedControlledTransaction<DB, [], Shared>>
 }
 
 /** Takes one connection for a while, as Kysely's own `ConnectionBuilder` does. */
 export interface SharedConnectionBuilder<DB, Shared = unknown> {
+  /** Runs the callback with a database whose statements all use one connection. Sends nothing by itself. */
   execute<T>(callback: (db: ExtendedKysely<DB, Shared>) => Promise<T>): Promise<T>
 }
 
