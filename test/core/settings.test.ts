@@ -100,6 +100,13 @@ describe('the same settings', () => {
     )
   })
 
+  test('must not differ where they are too long to be printed', () => {
+    const settings = settingsOf({ name: 'a'.repeat(100) })
+    expect(() => assertSameSettings(settings, { name: 'b'.repeat(100) })).toThrow(
+      OptionsConflictError,
+    )
+  })
+
   test('may have another function', () => {
     const withHook = settingsOf({ onHookError: () => undefined })
     expect(() => assertSameSettings(withHook, { onHookError: () => undefined })).not.toThrow()

@@ -14,10 +14,11 @@ export interface SharedConnectionOptions {
    */
   readonly nesting?: 'savepoint' | 'join'
   /**
-   * Holds BEGIN, SAVEPOINT and RELEASE back to ride with the next statement, so that they cost no
-   * round trip, and pipelines what is issued together. `false` sends each at once. By default it is
-   * `true`, but where somebody has wrapped `query()` of the clients, a tracer for one, each statement
-   * passes through that by a call of its own, one after the other. `true` pipelines there, too.
+   * Defers BEGIN, SAVEPOINT and RELEASE and piggybacks them on the next statement, so that they cost
+   * no round trip, and pipelines statements that are issued together. With `false`, each is sent at once
+   * and alone. Default `true`, except where `query()` of the clients is wrapped, for example by a tracer:
+   * there each statement passes through the wrapper by a call of its own, one after the other. An
+   * explicit `true` pipelines there, too.
    */
   readonly lazy?: boolean
   /**
@@ -111,9 +112,9 @@ export function nameOf({ name }: Settings): string {
   return name === undefined ? 'a database without a name' : `the database ${JSON.stringify(name)}`
 }
 
-/** The value of an option, as its user knows it. */
-function shown(settings: Settings, key: keyof Settings): string {
-  return inWords(key === 'lazy' ? Boolean(settings.lazy) : settings[key])
+/** The value of an option, as its user knows it: where nothing was said, `lazy` is `true`. */
+function valueOf(settings: Settings, key: keyof Settings): unknown {
+  return key === 'lazy' ? Boolean(settings.lazy) : settings[key]
 }
 
 /** Throws if an option differs from that with which the pool was adopted. Omitted options and functions are ignored. */
@@ -121,14 +122,14 @@ export function assertSameSettings(settings: Settings, options: SharedConnection
   const asked = settingsOf(options)
   const differing = (Object.keys(settings) as (keyof Settings)[]).filter(
     (key) =>
-      // a function that is written in place is another one each time: the newest counts
+      // A function that is written in place is another one each time, so the newest counts.
       typeof asked[key] !== 'function' &&
       options[key] !== undefined &&
-      shown(asked, key) !== shown(settings, key),
+      valueOf(asked, key) !== valueOf(settings, key),
   )
   if (differing.length === 0) return
   const list = differing.map(
-    (key) => `${key} (was ${shown(settings, key)}, now ${shown(asked, key)})`,
+    (key) => `${key} (was ${inWords(valueOf(settings, key))}, now ${inWords(valueOf(asked, key))})`,
   )
   throw new OptionsConflictError(
     `this pool is shared already, with other options: ${list.join(', ')}. Pass the options once, or the same ones each time`,

@@ -17,7 +17,7 @@ import { methodsOfClient, methodsOfPool, takeClient } from './pool-methods.ts'
 import { countOf } from '../wording.ts'
 import { replace } from './replace.ts'
 
-/** An adopted pool or client. All copies of the package that share it have it in common. */
+/** An adopted pool or client. All copies of the package that use it share this object. */
 export class Adoption {
   readonly pool: PgPool | PgClient
   readonly database: Database
@@ -26,14 +26,14 @@ export class Adoption {
   /** The Drizzle database that it was shared with first. */
   readonly orm: object
   readonly #restore: () => void
-  /** What undoes the adoption of each session of Drizzle. */
+  /** The functions that undo the adoption of Drizzle's sessions. */
   readonly #sessions = new WeakMap<object, () => void>()
   readonly #adopted = new WeakList<object>()
 
   constructor(pool: PgPool | PgClient, orm: object, settings: Settings) {
     this.pool = pool
     this.orm = orm
-    // the source keeps the methods that the pool has before they are replaced
+    // The source keeps the methods that the pool has before they are replaced
     this.database = new Database(settings, (self) =>
       isPool(pool) ? new PoolSource(pool, self, settings) : new ClientSource(pool, self, settings),
     )
@@ -70,16 +70,16 @@ export class Adoption {
   }
 }
 
-/** Nothing here keeps a pool: its user alone does, and the one who waits for its clients. */
+/** Weak, so that a pool which its user has dropped can be collected. */
 const adoptions = inCore('adoptions', () => new WeakMap<object, Adoption>())
 const allAdoptions = inCore('all adoptions', () => new WeakList<Adoption>())
 
 const VERSIONS = Symbol.for('shared-connection.versions')
-/** Which version of the package has adopted a pool. All versions have this in common. */
+/** The version of the package that has adopted a pool. All versions share this. */
 const versions = ((globalThis as { [VERSIONS]?: WeakMap<object, string> })[VERSIONS] ??=
   new WeakMap())
 
-/** The pools that are adopted now, but for those that were ended, since nobody can use them any more. */
+/** The adoptions of pools that can still be used: ended ones are left out. */
 export function adopted(): readonly Adoption[] {
   return allAdoptions.all.filter(
     ({ pool, database }) => !database.isDisposed && !(isPool(pool) && pool.ended),
@@ -87,8 +87,8 @@ export function adopted(): readonly Adoption[] {
 }
 
 /**
- * Adopts a pool: gives it `query` and `connect` of the bridge, in place of those of its prototype.
- * A second call for the same pool gives the same adoption. Sends nothing and opens nothing.
+ * Adopts a pool: its own `query` and `connect` are then the bridge's, in place of the prototype's.
+ * A second call for the same pool returns the same adoption. Sends nothing and opens nothing.
  */
 export function adoptPool(pool: unknown, orm: object, options: SharedConnectionOptions): Adoption {
   if (isPool(pool)) assertUsable(pool)

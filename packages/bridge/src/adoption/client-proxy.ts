@@ -36,14 +36,14 @@ class ClientProxy implements ProxyHandler<PgClient> {
   get(client: PgClient, key: string | symbol, receiver: object): unknown {
     if (Object.hasOwn(this.#bridge, key)) return this.#own[key as keyof OwnMethods]
     if (key === '_queryQueue') return withoutPush(Reflect.get(client, key) as object)
-    // all other methods are called on the proxy, so that they send through the bridge
+    // All other methods are called on the proxy, so that they send through the bridge.
     return Reflect.get(client, key, receiver)
   }
 
   set(client: PgClient, key: string | symbol, value: unknown, receiver: object): boolean {
     if (!Object.hasOwn(this.#bridge, key)) return Reflect.set(client, key, value, receiver)
     const own = this.#patched
-    // an object that inherits from the proxy gets a method of its own, as from any object
+    // An object that inherits from the proxy gets a method of its own, as from any object.
     return Reflect.set(own, key, value, receiver === this.proxy ? own : receiver)
   }
 

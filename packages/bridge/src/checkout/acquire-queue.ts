@@ -51,7 +51,7 @@ export class AcquireQueue {
     held: ReadonlySet<Frame>,
     signal?: AbortSignal,
   ): Promise<Checkout> {
-    // only the errors about transactions and streams name the call site, and it costs a stack trace
+    // Only the errors about transactions and streams name the call site, and it costs a stack trace.
     const needsCallSite = held.size > 0 || this.#source.streams.length > 0
     const pending = new PendingAcquire(held, needsCallSite ? callSiteHere() : {})
     const giveUp = (): void => pending.reject(signal?.reason)
@@ -63,7 +63,7 @@ export class AcquireQueue {
       pending.throwIfRejected()
       const checkout = await pending.settle(acquire())
       this.#pending.delete(pending)
-      // this may have been the last connection that could have come to another
+      // This may have been the last connection that could have come to another.
       this.#rejectNewest()
       return checkout
     } finally {

@@ -29,7 +29,7 @@ export class Checkout {
   }
 
   /**
-   * Gives it back; with `discard` it is closed. A second call does nothing. Returns a promise where
+   * Returns it to its source; with `discard` it is closed. A second call does nothing. Returns a promise where
    * an answer of the server is still to come, which the next user of the client must not get.
    */
   release(discard = false): Promise<void> | undefined {

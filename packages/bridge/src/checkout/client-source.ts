@@ -29,7 +29,7 @@ export class ClientSource extends Source {
     this.#last = promise
     void before.then(() => {
       const { client, onError } = this.#connection
-      // a lost client keeps the listener, since nobody else hears its later errors
+      // A lost client keeps the listener, since nobody else hears its later errors.
       if (!client.listeners('error').includes(onError)) client.on('error', onError)
       receive(new Checkout(this.#connection, this, (discard) => resolve(this.#reset(discard))))
     })
@@ -45,7 +45,7 @@ export class ClientSource extends Source {
     if (hasForeignTransaction) return undefined
     if (!discard || this.#connection.lost !== undefined) return undefined
     const answer = this.#query.call(this.#connection.client, 'rollback') as Promise<unknown>
-    // if it fails, the next statement fails too, and its sender gets the error
+    // If it fails, the next statement fails too, and its sender gets the error.
     return answer.catch(() => undefined)
   }
 }

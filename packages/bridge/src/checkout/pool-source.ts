@@ -27,7 +27,7 @@ export class PoolSource extends Source {
   protected take(receive: (checkout: Checkout) => void, refuse: (error: unknown) => void): void {
     let state: 'waiting' | 'taken' | 'refused' = 'waiting'
     const take = (client: PgClient): void => {
-      // the caller has been told of an error already
+      // The caller has received an error already.
       if (state === 'refused') client.release?.()
       if (state !== 'waiting') return
       state = 'taken'
@@ -41,15 +41,15 @@ export class PoolSource extends Source {
       if (error) fail(error)
       else take(client)
     })
-    // a `connect` that somebody has wrapped may know no callbacks
+    // A wrapped `connect` may return a promise instead of calling back.
     answer?.then((client?: PgClient) => client && take(client), fail)
   }
 
   #checkOut(client: PgClient): Checkout {
     const connection = this.#connectionOf(client)
-    // at once: its session may end with the very next message
+    // Its session may end with the very next message, so the listener is added at once.
     client.on('error', connection.onError)
-    // the pool sets a new `release` on the client each time
+    // The pool sets a new `release` on the client each time.
     const { release } = client
     return new Checkout(connection, this, (discard) => release?.call(client, discard))
   }

@@ -45,14 +45,14 @@ export abstract class Source implements CheckoutObserver {
    */
   send(statement: Statement): Promise<QueryResult> {
     return new Promise((resolve, reject) => {
-      // the pool may call back in the context of the code that gives a client back
+      // The pool may call back in the context of the code that gives a client back.
       const caller = new AsyncResource('shared-connection')
       this.take((checkout) => {
         this.inUse++
         this.#sending++
         const send = (): void =>
           caller.runInAsyncScope(sendOn, null, checkout, statement, resolve, reject)
-        // a client that has just connected tells the user so before anything is sent
+        // The listeners of a new connection run before anything is sent on it.
         if (checkout.connection.client.readyForQuery === true) send()
         else queueMicrotask(send)
       }, reject)
@@ -111,7 +111,7 @@ function sendOn(
       if (failure === undefined) resolve(result as QueryResult)
       else resolve(rejectWithCallerStack(failure, back))
     } catch (thrown) {
-      // a listener of the user's on the pool has thrown
+      // A listener of the user's on the pool has thrown.
       reject(thrown)
     }
   })

@@ -39,7 +39,7 @@ export function sendRollback(
   return answer?.then(ignore, (error: unknown) => rollbackFailed(session, frame, error))
 }
 
-/** Reports the rollback of a frame: the client goes back, or the channel is told of the savepoint. */
+/** Finishes a rollback: the client of a transaction is returned, and the end of a savepoint is published. */
 export function rolledBack(session: Session, frame: Frame): Promise<void> | undefined {
   if (frame.parent === undefined) return finish(session, frame, 'rolled-back', frame.failure)
   publishSavepoint(session.settings.name, frame, 'rolled-back')

@@ -20,20 +20,13 @@ export function turnTimeoutClock(
   return (frame, expire, callSite) => {
     if (timeout === 0) return undefined
     const asked = callSite ?? callSiteHere()
-    const clock = new IdleTimeout(
-      timeout,
-      [{ since: performance.now() }],
-      () => dispatcher.idleSince,
-      () => expire(timedOut(timeout, frame, stack, asked)),
-    )
-    clock.start()
-    return clock
+    return startTimeout(timeout, dispatcher, () => expire(timedOut(timeout, frame, stack, asked)))
   }
 }
 
 /**
- * Waits for the statements of a frame that is to be released. Rejects while a stream that is not read
- * on, or withClient(), keeps the connection to itself.
+ * Waits for the statements of a frame that is to be released. Rejects after `timeout` milliseconds in which
+ * nothing happens, because a stream that nobody reads or withClient() occupies the connection.
  */
 export function whenIdleInTime(
   dispatcher: Dispatcher,
@@ -45,18 +38,24 @@ export function whenIdleInTime(
       clock.stop()
       reject(behindKeeper(timeout, callSite, dispatcher.keeper))
     }
-    const clock = new IdleTimeout(
-      timeout,
-      [{ since: performance.now() }],
-      () => dispatcher.idleSince,
-      expire,
-    )
-    clock.start()
+    const clock = startTimeout(timeout, dispatcher, expire)
     void Promise.resolve(dispatcher.whenIdle()).then(() => {
       clock.stop()
       resolve()
     })
   })
+}
+
+/** Starts the timeout of one wait, which counts the time in which the connection is idle. */
+function startTimeout(
+  timeout: number,
+  dispatcher: Dispatcher,
+  expire: () => void,
+): IdleTimeout<{ readonly since: number }> {
+  const wait = { since: performance.now() }
+  const clock = new IdleTimeout(timeout, [wait], () => dispatcher.idleSince, expire)
+  clock.start()
+  return clock
 }
 
 function timedOut(

@@ -141,10 +141,11 @@ export class Database {
     try {
       return await fn()
     } catch (error) {
-      const frame = lease.opened ?? lease.joined
+      const { transaction } = lease
       // If the bridge grants it, a rollback on request is no failure that could hide another error.
-      const isGranted = error instanceof Rollback && (lease.layer === 'shared' || lease.joined)
-      if (frame !== undefined && !isGranted) frame.blockError ??= { error }
+      const isOfBridge = lease.layer === 'shared' || transaction?.role === 'participant'
+      const isGranted = error instanceof Rollback && isOfBridge
+      if (transaction !== undefined && !isGranted) transaction.frame.blockError ??= { error }
       throw error
     } finally {
       lease.phase = 'closing'

@@ -70,8 +70,7 @@ export async function rollback(lease: Lease): Promise<QueryResult> {
 
 /** Lets a block work in the frame that is open, instead of opening one. */
 function join(lease: Lease, parent: Frame, modes: TransactionModes): void {
-  const { connection, scope } = lease
-  const { callSite } = lease
+  const { callSite, connection, scope } = lease
   const narrow = narrowing(modes, parent, connection.settings.defaultIsolationLevel, callSite)
   if (narrow !== undefined) {
     throw new TransactionOptionError(
@@ -84,7 +83,7 @@ function join(lease: Lease, parent: Frame, modes: TransactionModes): void {
   lease.transaction = { role: 'participant', frame: parent }
   if (scope === undefined || lease.kind !== 'block') return
   scope.frame = parent
-  parent.join(scope, lease.callSite ?? {})
+  parent.join(scope, callSite ?? {})
 }
 
 /** The answer to the COMMIT of a block that has joined a frame: the outcome of the frame, if it is known. */

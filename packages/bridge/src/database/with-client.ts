@@ -45,7 +45,7 @@ export async function withClient<T>(
     if (thrown !== undefined) throw thrown.reason
     return value
   } catch (error) {
-    // found by the status byte, far from the call that the user has to mend
+    // The status byte shows it far from the call that the user has to mend.
     if (error instanceof TransactionDriftError) return await rejectWithCallerStack(error)
     throw error
   } finally {

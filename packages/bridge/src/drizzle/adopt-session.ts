@@ -45,7 +45,7 @@ export function adoptSession(orm: unknown, database: Database): () => void {
     transaction: begin,
   })
   function begin(this: Session, fn: (tx: Tx) => unknown, config?: unknown): Promise<unknown> {
-    // code that has wrapped it still calls it after dispose()
+    // Code that has wrapped it still calls it after dispose().
     if (database.isDisposed) return transaction.call(this, fn, config)
     const { lease: outer } = this.client as SharedClient
     const options = leaseOptions(database, outer, { callSite: callSiteAbove(1) })
@@ -151,7 +151,7 @@ function leaseOptions(
 
 function sessionFor(session: Session, database: Database, lease: Lease): Session {
   const cache = cacheForLease(session, lease)
-  // not by assignment, which fails where the session is frozen
+  // Not by assignment, which fails where the session is frozen.
   return Object.create(session, {
     client: { value: new SharedClient(database, lease) },
     ...(cache !== undefined && { cache: { value: cache } }),

@@ -67,7 +67,7 @@ class CacheGuard {
     const cache = this.#cache
     const root = (): Frame | undefined => this.#database.frameOf(lease, currentScope())?.root
     const own: GuardedCache = {
-      // called on the user's own object, which alone has the private fields of its class
+      // Called on the user's own object, which alone has the private fields of its class.
       strategy: () => cache.strategy(),
       root,
       forLease: (inner) => this.cacheFor(inner),
@@ -91,7 +91,7 @@ class CacheGuard {
 
   /** Forgets tables at once, or after the commit of the transaction. */
   async forget(written: readonly unknown[] | 'all', root: Frame | undefined): Promise<void> {
-    // a Drizzle cache can only be told the names of tables
+    // A Drizzle cache knows tables by their names only.
     const tables = (written === 'all' ? [...this.#known] : written).flatMap((table) =>
       alike(table, this.#known),
     )
@@ -117,9 +117,9 @@ class CacheGuard {
  */
 function preparing(prepareQuery: Session['prepareQuery'], database: Database) {
   return function (this: Session, ...args: unknown[]): unknown {
-    // the last two arguments are the tables of the query and its cache options, if Drizzle has built it
+    // The last two arguments are the tables of the query and its cache options, if Drizzle has built it.
     const isBuilt = args.some((arg) => typeof arg === 'object' && arg !== null && 'tables' in arg)
-    // code that has wrapped it still calls it after dispose()
+    // Code that has wrapped it still calls it after dispose().
     if (isBuilt || database.isDisposed) return prepareQuery.apply(this, args)
     const { client } = this
     const cache = this.cache as GuardedCache

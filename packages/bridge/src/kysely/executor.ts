@@ -48,7 +48,7 @@ export class SharedExecutor extends DefaultQueryExecutor {
       return this.#on(new AbortableProvider(this.#provider)).executeQuery<R>(query, options)
     }
     const provider = this.#provider
-    // leased connections tell a cache of what is written
+    // Leased connections report writes to the cache.
     const needsLease = !(provider instanceof PoolProvider) || this.#database.onWrite !== undefined
     if (needsLease) return super.executeQuery<R>(query, options)
     this.#statements ??= this.#on(provider.forStatements())
@@ -62,7 +62,7 @@ export class SharedExecutor extends DefaultQueryExecutor {
   ): AsyncIterableIterator<QueryResult<R>> {
     const provider = this.#provider
     if (!(provider instanceof PoolProvider)) return super.stream<R>(query, chunkSize, ...rest)
-    // outside of a transaction it keeps a client, and the errors of those who wait say where it began
+    // Outside a transaction it occupies a client, and the errors of those who wait for that say where it began.
     return this.#on(provider.for(callSiteHere())).stream<R>(query, chunkSize, ...rest)
   }
 

@@ -37,7 +37,7 @@ function partsFor(pool: KyselyPool): Parts {
   if (known === undefined) {
     const config = { pool } as unknown as PostgresDialectConfig
     const dialect = new PostgresDialect(config)
-    // it only words commands here: connections come through the driver of the user's own database
+    // It only words commands here: connections come through the driver of the user's own database.
     known = { config: { dialect }, dialect, driver: new PostgresDriver(config) }
     parts.set(pool, known)
   }

@@ -45,7 +45,7 @@ export class LeasedConnection implements DatabaseConnection {
     chunkSize: number,
     ...rest: never[]
   ): AsyncIterableIterator<QueryResult<R>> {
-    // the body of a generator runs in the scope of the code that asks for its next value
+    // The body of a generator runs in the scope of the code that asks for its next value.
     const rows = this.connection.streamQuery<R>(query, chunkSize, ...rest)
     return {
       next: () => this.#run(() => rows.next()),

@@ -50,7 +50,7 @@ export class PoolProvider implements ConnectionProvider {
     const pending = pendingRequest(scope, this.#database)
     const request = pending ?? new LeaseRequest({ layer: 'kysely', callSite: this.#callSite })
     const parent = this.#handle && this.#database.frameOf(this.#handle, scope)
-    // a transaction that begins on a handle never joins
+    // A transaction that begins on a handle never joins.
     if (parent !== undefined) request.options = { ...request.options, parent, joins: false }
     const provide = (): Promise<T> =>
       this.#userExecutor.provideConnection(

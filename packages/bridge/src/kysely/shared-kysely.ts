@@ -56,7 +56,7 @@ function kyselyBinding(object: object): KyselyBinding {
 
 /** The bridge of a Kysely object, if it has one. */
 export function bridgeOf(object: object): Bridge | undefined {
-  // only Kysely's objects have one, whichever copy of the package has bound them
+  // Only Kysely's objects have one, whichever copy of the package has bound them.
   return (bindingOf(object) as Partial<KyselyBinding> | undefined)?.bridge
 }
 
@@ -93,7 +93,7 @@ const builders = objectSlot<TransactionBuilder<unknown>>()
 
 class SharedKysely extends Kysely<unknown> {
   override transaction(): TransactionBuilder<unknown> {
-    // a builder does not change: each call that sets something returns another one
+    // A builder does not change: each call that sets something returns another one.
     let builder = builders.get(this)
     if (builder === undefined) {
       builder = adopt(super.transaction(), SharedTransactionBuilder, kyselyBinding(this))

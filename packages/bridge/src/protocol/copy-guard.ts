@@ -3,7 +3,7 @@ import type { PgClient, PgQuery } from './pg.ts'
 
 type QueuedQuery = PgQuery & { readonly values?: unknown }
 
-/** Takes a copy. Gives what is queued in its place; `undefined` if the copy is to be refused. */
+/** Called with a copy. Returns the query that is queued in its place, or `undefined` to refuse the copy. */
 export type OnCopy = (copy: PgQuery) => PgQuery | undefined
 
 /**
@@ -54,7 +54,7 @@ export class CopyGuard {
 function isCopy(query: QueuedQuery, { text, values, callback }: QueuedQuery): boolean {
   if (values !== undefined && query.values === values) return true
   if (query.callback === callback || !query.text) return true
-  // an empty text is part of every text
+  // An empty text is part of every text.
   return Boolean(text) && query.text.includes(text ?? '')
 }
 

@@ -6,7 +6,7 @@ function isIdle(client: PgClient): boolean {
 }
 
 /**
- * Gives a function that says whether the server has finished what it runs now. That may go on after
+ * Returns a function that says whether the server has finished what it runs now. That may go on after
  * `pg` has given it up. What the client is busy with afterwards does not count.
  */
 export function finishWatch(client: PgClient): () => boolean {

@@ -18,7 +18,7 @@ export interface PipelineQuery extends PgQuery {
   completed: number
   /** The tag of the first command that the server has completed. */
   readonly firstTag: string | undefined
-  /** Called just before it is written. If it gives an error, nothing is. */
+  /** Called just before it is written. If it returns an error, nothing is. */
   onWrite: (() => Error | undefined) | undefined
   /** Whether anything was written. */
   readonly written: boolean

@@ -35,14 +35,14 @@ export class UnsentCursor {
     )
   }
 
-  /** Gives `undefined` for any other query, and for a cursor that was sent already. */
+  /** Returns `undefined` for any other query, and for a cursor that was sent already. */
   static watch(query: object): UnsentCursor | undefined {
     const { state, read, close } = query as Partial<Cursor>
     const isCursor = typeof read === 'function' && typeof close === 'function'
     return isCursor && state === 'initialized' ? new UnsentCursor(query as Cursor) : undefined
   }
 
-  /** Gives the cursor its own methods back: once it is sent, it can close itself. */
+  /** Restores the own methods of the cursor: once it is sent, it can close itself. */
   stop(): void {
     Reflect.deleteProperty(this.#cursor, 'read')
     Reflect.deleteProperty(this.#cursor, 'close')
@@ -75,7 +75,7 @@ function replace(cursor: Cursor, method: 'read' | 'close', value: unknown): void
   Object.defineProperty(cursor, method, { value, configurable: true, writable: true })
 }
 
-/** Calls back, or else gives a promise, as the methods of pg-cursor do. */
+/** Calls back, or else returns a promise, as the methods of pg-cursor do. */
 function answer(callback: Callback | undefined, run: (done: Callback) => void): unknown {
   if (callback !== undefined) return run(callback)
   return new Promise((resolve, reject) => {

@@ -107,15 +107,16 @@ class SharedPool {
           'Extend it first: db.extension("shared-connection", { drizzle: orm })',
       )
     }
-    // another copy of the package may have another Kysely
-    if (bridge !== this.bridge)
+    if (bridge !== this.bridge) {
+      // It was extended by another copy of the package, which may have another Kysely.
       return (bridge.shared as SharedConnection).kyselyFor(handle, db as never)
+    }
     if (bridgeOf(handle) === bridge) return handle
     return kyselyForLease(db as Kysely<unknown>, this.bridge, this.adoption.poolForKysely, lease)
   }
 
   #contextOf(lease: Lease | undefined): object {
-    const frame = lease?.opened ?? lease?.joined
+    const frame = lease?.transaction?.frame
     if (lease === undefined || frame === undefined) {
       const { ambient } = this.adoption.database
       return {
@@ -168,7 +169,7 @@ class SharedPool {
   }
 }
 
-/** What this copy of the package makes of an adoption, with the Kysely and the Drizzle that it has. */
+/** The pools of this copy of the package, which has its own Kysely and Drizzle. */
 const pools = new WeakMap<Adoption, SharedPool>()
 
 /**

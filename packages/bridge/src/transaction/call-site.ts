@@ -68,7 +68,7 @@ export function linesOf({ stack = '', own = 0 }: CallSite): string {
   // Lines of a layer alone would not help the user.
   const users = others.filter((line) => !line.includes('node_modules'))
   const lines = users.length > 0 ? users : others
-  // in a bundle the user's lines may stand behind any number of the bridge's
+  // In a bundle the user's lines may stand behind any number of the bridge's.
   const isMixed = OWN_FOLDER === undefined && own === 0
   const kept = lines.slice(0, isMixed ? ALL_LINES : Error.stackTraceLimit)
   return kept.length > 0 ? kept.join('\n') : NO_LINES

@@ -37,7 +37,7 @@ export class BeginCheck {
     return isConnected ? whenIdle(this.#client) : undefined
   }
 
-  /** Called just before BEGIN is written. Gives an error if the session is in a transaction. */
+  /** Called just before BEGIN is written. Returns an error if the session is in a transaction. */
   start(query: PipelineQuery): TransactionDriftError | undefined {
     const status = this.#client.getTransactionStatus()
     if (status === 'T' || status === 'E') return foreignError(status)
@@ -52,7 +52,7 @@ export class BeginCheck {
     this.#observer.end(this.#warning)
   }
 
-  /** Finds out whether BEGIN has opened the frame. Gives the error of its query. */
+  /** Finds out whether BEGIN has opened the frame. Returns the error of its query. */
   finish(frame: Frame, query: PipelineQuery, error: unknown, result?: QueryResult): unknown {
     const warning = this.#warning
     this.#query = undefined

@@ -13,7 +13,7 @@ export function opens(command: DeferredCommand, frame: Frame): boolean {
   return command.frame === frame && (command.op === 'begin' || command.op === 'savepoint')
 }
 
-/** Called when deferred commands are sent. Gives a function that is called when they are answered. */
+/** Called when deferred commands are sent. Returns a function that is called when they are answered. */
 export type OnDeferredSent = (
   deferred: readonly DeferredCommand[],
 ) => (completed: number, error?: unknown) => void

@@ -7,7 +7,7 @@ import type { Statement } from './statement.ts'
 export interface DispatcherObserver extends SenderObserver {
   /** What is being answered must be cancelled. Resolves when no later statement can be hit. */
   onCancel(reason: unknown): Promise<void>
-  /** An entry is complete. Gives its error, or one if the server's transaction is not as expected. */
+  /** An entry is complete. Returns its error, or one if the server's transaction is not as expected. */
   onCompleted(
     frame: Frame | undefined,
     statement: Statement | undefined,

@@ -4,7 +4,6 @@ import { pipelinedQueryClass } from '../protocol/pipelined-query.ts'
 import {
   type PgClient,
   type PgQuery,
-  type QueryClass,
   queryClassOf,
   type QueryResult,
   type Submittable,
@@ -19,7 +18,7 @@ import type { Statement } from './statement.ts'
 /** Called with the answer, as `pg` calls back: `error` is null or undefined after a success. */
 export type Done = (error: unknown, result?: QueryResult) => void
 
-/** What the sender needs to be told or done while it sends. */
+/** Learns what is sent, and whether BEGIN has opened a transaction. */
 export interface SenderObserver extends BeginObserver {
   onDeferredSent: OnDeferredSent
 }
@@ -69,7 +68,7 @@ export class PipelineSender {
     this.beginCheck = new BeginCheck(client, observer)
   }
 
-  /** Sends a statement likewise. */
+  /** Sends the statement of an entry, with its deferred commands in front and others behind. */
   sendStatement(
     statement: Statement,
     entry: QueueEntry,
@@ -82,26 +81,7 @@ export class PipelineSender {
     this.send(query, entry, others, done, entry.onSend)
   }
 
-  /** The query of an entry that is pipelined behind another. */
-  #pipelinedQueryOf(entry: QueueEntry): PgQuery {
-    const { statement } = entry
-    const { binary, _types } = this.#client
-    const PipelinedQuery = pipelinedQueryClass(queryClassOf(this.#client))
-    const query = new PipelinedQuery(statement?.config, statement?.values)
-    // Client.query() does the same for the query that it is given.
-    if (binary) query.binary ||= true
-    query._result._types ??= _types
-    // V8 puts a function literal that is assigned to a property into old space, and keeps it until
-    // a full collection. So functions are assigned through variables.
-    const answered: PgQuery['callback'] = (error, result) => {
-      this.#report(entry, error ?? undefined, result)
-    }
-    query.callback = answered
-    if (statement !== undefined) statement.query = query
-    return query
-  }
-
-  /** Sends a query with the deferred commands of its entry in front, and with others behind. */
+  /** Sends a query in place of the statement, likewise. */
   send(
     query: PipelineQuery,
     entry: QueueEntry,
@@ -128,6 +108,25 @@ export class PipelineSender {
     const busy = begun && this.#client.pipeline ? this.beginCheck.whenReady() : undefined
     if (busy === undefined) this.#submit(query, complete)
     else void busy.then(() => this.#submit(query, complete))
+  }
+
+  /** The query of an entry that is pipelined behind another. */
+  #pipelinedQueryOf(entry: QueueEntry): PgQuery {
+    const { statement } = entry
+    const { binary, _types } = this.#client
+    const PipelinedQuery = pipelinedQueryClass(queryClassOf(this.#client))
+    const query = new PipelinedQuery(statement?.config, statement?.values)
+    // Client.query() does the same for the query that it is given.
+    if (binary) query.binary ||= true
+    query._result._types ??= _types
+    // V8 puts a function literal that is assigned to a property into old space, and keeps it until
+    // a full collection. So functions are assigned through variables.
+    const answered: PgQuery['callback'] = (error, result) => {
+      this.#report(entry, error ?? undefined, result)
+    }
+    query.callback = answered
+    if (statement !== undefined) statement.query = query
+    return query
   }
 
   /** Called when a pipeline is about to be written. Returns the error if it must not be. */
@@ -175,9 +174,33 @@ export class PipelineSender {
       onSend?.()
       if (!pipeline.isComplete) this.#guard.letIn(copy)
     }
-    const beginCheck = this.beginCheck
-    const opening = { deferred: entry.deferred, begun, beginCheck, observer: this.#observer }
-    return commandsAlone(queryClassOf(this.#client), opening, letIn)
+    return this.#commandsAlone(entry.deferred, begun, letIn)
+  }
+
+  /**
+   * Makes a query that sends deferred commands alone. `done` lets the copy in if there is no error: right
+   * behind a BEGIN that fails, the copy would run outside the transaction.
+   */
+  #commandsAlone(
+    deferred: readonly DeferredCommand[],
+    begun: Frame | undefined,
+    done: (error: unknown) => void,
+  ): PipelineQuery {
+    const { beginCheck } = this
+    const query = new (pipelineQueryClass(queryClassOf(this.#client)))(deferred.at(-1)?.sql)
+    query.deferred = deferred.slice(0, -1)
+    let onAnswer: ReturnType<OnDeferredSent> | undefined
+    query.onWrite = () => {
+      const foreign = begun ? beginCheck.start(query) : undefined
+      if (foreign === undefined) onAnswer = this.#observer.onDeferredSent(deferred)
+      return foreign
+    }
+    query.callback = (reason) => {
+      const error = reason ?? undefined
+      onAnswer?.(query.completed, error)
+      done(begun ? beginCheck.finish(begun, query, error) : error)
+    }
+    return query
   }
 
   /** Nothing was written: the rest of the pipeline waits for the next statement. */
@@ -205,38 +228,4 @@ function begunBy({ deferred, frame, statement }: QueueEntry): Frame | undefined 
   const [first] = deferred
   if (first !== undefined) return first.op === 'begin' ? first.frame : undefined
   return statement?.command?.kind === 'begin' ? frame : undefined
-}
-
-/** The deferred commands that a copy of a query has to wait for. */
-interface Opening {
-  readonly deferred: readonly DeferredCommand[]
-  /** The transaction that they begin. */
-  readonly begun: Frame | false | undefined
-  readonly beginCheck: BeginCheck
-  readonly observer: { readonly onDeferredSent: OnDeferredSent }
-}
-
-/**
- * Gives a query that sends deferred commands alone. `done` lets the copy in, unless there is an error:
- * right behind a BEGIN that fails, the copy would run outside the transaction.
- */
-function commandsAlone(
-  Query: QueryClass,
-  { deferred, begun, beginCheck, observer }: Opening,
-  done: (error: unknown) => void,
-): PipelineQuery {
-  const query = new (pipelineQueryClass(Query))(deferred.at(-1)?.sql)
-  query.deferred = deferred.slice(0, -1)
-  let onAnswer: ReturnType<OnDeferredSent> | undefined
-  query.onWrite = () => {
-    const foreign = begun ? beginCheck.start(query) : undefined
-    if (foreign === undefined) onAnswer = observer.onDeferredSent(deferred)
-    return foreign
-  }
-  query.callback = (reason) => {
-    const error = reason ?? undefined
-    onAnswer?.(query.completed, error)
-    done(begun ? beginCheck.finish(begun, query, error) : error)
-  }
-  return query
 }

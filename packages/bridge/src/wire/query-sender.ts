@@ -94,7 +94,7 @@ export class QuerySender {
     this.#submit(query, done)
   }
 
-  /** Sends a statement alone, and gives its answer. */
+  /** Sends a statement alone, and returns its answer. */
   request(statement: Statement): Promise<QueryResult> {
     const { promise, resolve, reject } = Promise.withResolvers<QueryResult>()
     this.query(statement, (error, result) => {

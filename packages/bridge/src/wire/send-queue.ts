@@ -71,12 +71,12 @@ export class SendQueue {
   /** Puts back entries that are sent one after the other, behind the one that they were issued together with. */
   group(first: QueueEntry, behind: readonly QueueEntry[]): void {
     if (behind.length === 0) return
-    // each entry keeps its group
+    // Each entry keeps its group.
     void new StatementGroup([first, ...behind])
     this.putBack([], behind)
   }
 
-  /** Takes out an entry. Gives false if it was not in the queue. */
+  /** Takes out an entry. Returns false if it was not in the queue. */
   remove(entry: QueueEntry): boolean {
     return this.#take((each) => each === entry).length > 0
   }
@@ -92,7 +92,7 @@ export class SendQueue {
   }
 
   /**
-   * Removes the command that opens a frame and all commands behind it. Gives false if it was sent,
+   * Removes the command that opens a frame and all commands behind it. Returns false if it was sent,
    * or if an entry waits behind it.
    */
   forget(frame: Frame): boolean {
@@ -110,7 +110,7 @@ export class SendQueue {
     }
   }
 
-  /** Removes all entries and commands of a frame and of those inside it. Gives the entries. */
+  /** Removes all entries and commands of a frame and of those inside it. Returns the entries. */
   drop(frame: Frame): QueueEntry[] {
     const isOthers = (command: DeferredCommand): boolean => !command.frame.isInside(frame)
     for (const entry of this.#entries) entry.deferred = entry.deferred.filter(isOthers)
@@ -118,7 +118,7 @@ export class SendQueue {
     return this.#take((entry) => entry.frame?.isInside(frame) === true)
   }
 
-  /** Removes everything. Gives the entries. */
+  /** Removes everything. Returns the entries. */
   dropAll(): QueueEntry[] {
     this.#deferred = []
     return this.#entries.splice(0)
