@@ -101,8 +101,8 @@ describe('the same settings', () => {
   })
 
   test('must not differ where they are too long to be printed', () => {
-    const settings = settingsOf({ name: 'a'.repeat(100) })
-    expect(() => assertSameSettings(settings, { name: 'b'.repeat(100) })).toThrow(
+    const long = settingsOf({ name: 'a'.repeat(100) })
+    expect(() => assertSameSettings(long, { name: 'b'.repeat(100) })).toThrow(
       OptionsConflictError,
     )
   })
