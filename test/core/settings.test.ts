@@ -102,9 +102,7 @@ describe('the same settings', () => {
 
   test('must not differ where they are too long to be printed', () => {
     const long = settingsOf({ name: 'a'.repeat(100) })
-    expect(() => assertSameSettings(long, { name: 'b'.repeat(100) })).toThrow(
-      OptionsConflictError,
-    )
+    expect(() => assertSameSettings(long, { name: 'b'.repeat(100) })).toThrow(OptionsConflictError)
   })
 
   test('may have another function', () => {
